@@ -1,0 +1,10 @@
+"""The stages of dvc.yaml, one module each. Only here are parameters read and paths known.
+
+The library is imported from the checkout that a stage stands in: dvc runs queued experiments in a
+copy of the repository, and an installed facetell would be the main workspace's.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))

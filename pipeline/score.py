@@ -1,0 +1,30 @@
+"""score: every number of one model, recomputed from its stored predictions."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from facetell.files import write_json
+from facetell.predictions import read
+from facetell.scores import model_scores
+from pipeline.stage import params, run
+
+
+def main(model: str) -> None:
+    settings = params()
+    predictions, threshold = read(f"data/predictions/{model}.parquet")
+    manifest = pd.read_parquet("data/manifest.parquet")
+    trained = json.loads(Path(f"models/{model}.json").read_text())
+    found = model_scores(
+        predictions,
+        manifest,
+        threshold,
+        resamples=settings["score"]["resamples"],
+        seed=settings["train"]["seed"],
+    )
+    write_json(f"metrics/models/{model}.json", {"model": model} | found | {"training": trained})
+
+
+if __name__ == "__main__":
+    run(main)

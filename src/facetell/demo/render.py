@@ -1,0 +1,84 @@
+"""Renders one row of the demo plan to a JPEG, its artefact mask and its artefact-free twin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .artefacts import Stage, plant
+from .camera import develop, lens, sample_camera, sensor
+from .face import Scene, draw_scene
+from .person import Person, sample_person, sample_view
+from .plan import Spec
+
+# One stream of random numbers for each purpose: what one step draws never moves another step,
+# which is what makes a twin equal to its fake outside of the artefacts.
+_PERSON_STREAM, _VIEW_STREAM, _CAMERA_STREAM, _NOISE_STREAM, _PLANT_STREAM = 1, 2, 3, 4, 5
+SMALLEST_SIDE = 32
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One rendered image.
+
+    `jpeg` is the file; `mask` (H x W, uint8) codes `KINDS[i]` as bit i; `twin` is the file without
+    artefacts where the plan wants one, else None. `before` and `after` (H x W x 3, uint8) are the
+    picture ahead of the JPEG without and with its artefacts; `decoy` (H x W, bool) is the decoy's
+    place and `subsampling` that of the camera's JPEG.
+    """
+
+    jpeg: bytes
+    mask: np.ndarray
+    twin: bytes | None
+    before: np.ndarray
+    after: np.ndarray
+    decoy: np.ndarray
+    subsampling: str
+
+
+def person_of(number: int, *, seed: int) -> Person:
+    """Return the fictitious person with this number in the set of this seed."""
+    return sample_person(np.random.default_rng([seed, _PERSON_STREAM, number]))
+
+
+def check_size(size: int) -> None:
+    """Raise ValueError unless `size` is a whole number of at least `SMALLEST_SIDE` pixels."""
+    if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < SMALLEST_SIDE:
+        raise ValueError(f"size must be a whole number of at least {SMALLEST_SIDE}, got {size!r}")
+
+
+def scene_of(spec: Spec, *, seed: int, size: int) -> Scene:
+    """Return the drawn face of a row before the camera."""
+    person = person_of(spec.person, seed=seed)
+    rng = np.random.default_rng([seed, _VIEW_STREAM, spec.index])
+    view = sample_view(person, rng)
+    return draw_scene(person, view, size=size, decoy=spec.decoy, rng=rng)
+
+
+def render(spec: Spec, *, seed: int, size: int = 64) -> Rendered:
+    """Render one row of `plan(seed=seed)` at `size` x `size` pixels (at least 32).
+
+    The same row, seed and size give the same bytes. A smaller size raises ValueError.
+    """
+    check_size(size)
+    scene = scene_of(spec, seed=seed, size=size)
+    rng = np.random.default_rng([seed, _CAMERA_STREAM, spec.index])
+    camera = sample_camera(rng, size, spec.platform)
+    clean = scene.compose()
+    noise = np.random.default_rng([seed, _NOISE_STREAM, spec.index])
+    before = sensor(lens(clean, camera.blur), camera, noise)
+    after, mask = before, np.zeros((size, size), dtype=np.uint8)
+    if spec.artefacts:
+        stage = Stage(before, clean, scene, camera, np.zeros((size, size), dtype=bool))
+        planting = np.random.default_rng([seed, _PLANT_STREAM, spec.index])
+        after, mask = plant(spec.artefacts, stage, planting)
+    return Rendered(
+        jpeg=develop(after, camera),
+        mask=mask,
+        twin=develop(before, camera) if spec.has_twin else None,
+        before=before,
+        after=after,
+        decoy=scene.decoy,
+        subsampling=camera.subsampling,
+    )

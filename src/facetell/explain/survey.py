@@ -1,0 +1,104 @@
+"""Explanations over a whole test set: class means, examples to draw, and what masks catch."""
+
+from dataclasses import dataclass, field
+from io import BytesIO
+
+import numpy as np
+import torch
+from PIL import Image
+
+from facetell.detector import Detector
+from facetell.explain.maps import explain, planted_share
+from facetell.figures.maps import Example, enlarge
+from facetell.labels import CLASSES
+from facetell.loading import Images, scoring_batches, to_unit
+from facetell.progress import progress
+
+BATCH = 32
+VERDICTS = {  # (label, verdict) to the name of the group in figures
+    (1, 1): "fake, found",
+    (1, 0): "fake, missed",
+    (0, 0): "real, passed",
+    (0, 1): "real, accused",
+}
+
+
+@dataclass
+class Survey:
+    """Mean saliency (S, S) and count per class, examples per verdict, shares in the masks."""
+
+    layer: str
+    means: dict[str, np.ndarray]
+    counts: dict[str, int]
+    examples: list[Example]
+    planted: dict[str, list[float]] = field(default_factory=dict)
+
+
+def survey(
+    detector: Detector, images: Images, threshold: float, *, per_group: int, device: torch.device
+) -> Survey:
+    """Explain every image once; memory does not grow with their number.
+
+    The examples of a group are its first images in the packed order, so they are not picked for
+    looks. ``planted`` has, for fakes with a mask, the share of relevance inside the mask for
+    ``saliency`` and ``gradcam``, and the mask's share of the area, which is chance.
+    """
+    size = images.size
+    sums = {name: np.zeros((size, size)) for name in CLASSES}
+    found = Survey("", {}, dict.fromkeys(CLASSES, 0), [], {})
+    drawn = dict.fromkeys(VERDICTS, 0)
+    for indices, pixels, labels in progress(scoring_batches(images, BATCH), "explaining"):
+        maps = explain(detector, to_unit(pixels, device), found.layer or None)
+        found.layer = maps.layer
+        for row, (index, label) in enumerate(zip(indices.tolist(), labels.tolist(), strict=True)):
+            sums[CLASSES[label]] += maps.saliency[row]
+            found.counts[CLASSES[label]] += 1
+            mask = _mask(images.packed.mask(index), size)
+            if mask is not None:
+                wide = enlarge(maps.cam[row], size)
+                _score(found.planted, maps.saliency[row], wide, mask)
+            group = (label, int(maps.margin[row] >= threshold))
+            if drawn[group] < per_group:
+                drawn[group] += 1
+                found.examples.append(
+                    Example(
+                        VERDICTS[group],
+                        pixels[row].permute(1, 2, 0).numpy(),
+                        maps.saliency[row],
+                        maps.cam[row],
+                        float(1 / (1 + np.exp(-float(maps.margin[row])))),
+                        mask,
+                    )
+                )
+    found.means = {name: sums[name] / max(1, found.counts[name]) for name in CLASSES}
+    order = list(VERDICTS.values())
+    found.examples.sort(key=lambda example: order.index(example.group))
+    return found
+
+
+def planted_scores(planted: dict[str, list[float]]) -> dict[str, float]:
+    """Means over fakes, each with a normal 95% interval (``_low``, ``_high``), and their count."""
+    scores: dict[str, float] = {}
+    for name, values in planted.items():
+        half = 1.96 * np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
+        mean = float(np.mean(values))
+        scores |= {name: mean, f"{name}_low": mean - half, f"{name}_high": mean + half}
+        scores["n"] = len(values)
+    return {name: float(value) for name, value in scores.items()}
+
+
+def _mask(png: bytes | None, size: int) -> np.ndarray | None:
+    if png is None:
+        return None
+    image = Image.open(BytesIO(png)).resize((size, size), Image.Resampling.NEAREST)
+    mask = np.asarray(image) > 0
+    return mask if mask.any() else None
+
+
+def _score(
+    planted: dict[str, list[float]], saliency: np.ndarray, cam: np.ndarray, mask: np.ndarray
+) -> None:
+    masks = mask[None]
+    for name, map_ in (("saliency", saliency), ("gradcam", cam)):
+        planted.setdefault(name, []).append(float(planted_share(map_[None], masks)[0]))
+    planted.setdefault("chance", []).append(float(mask.mean()))

@@ -1,0 +1,1 @@
+"""Drawing only: tables and arrays in, figures out; nothing here touches a model."""

@@ -1,0 +1,110 @@
+"""Image bytes to upright 8-bit RGB, whatever a camera, phone or web page made of them.
+
+Anything that cannot be turned into pixels faithfully raises ``Unusable`` with the reason, so that
+the ``split`` stage can set the image aside instead of a later stage crashing on it.
+"""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageOps
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+LARGEST = 50_000_000  # pixels: beyond it an image is taken for a decompression bomb
+SMALLEST = 16  # pixels on the shorter side
+
+# Annex K of the JPEG standard: the luminance table from which encoders scale by quality
+_LUMINANCE = np.array(
+    [
+        *(16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55),
+        *(14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62),
+        *(18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92),
+        *(49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99),
+    ]
+)
+
+
+class Unusable(Exception):
+    """Why an image was set aside, in a few words."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the file says of itself: size in pixels once upright, and JPEG quality (1 to 100)."""
+
+    width: int
+    height: int
+    jpeg_quality: int | None
+
+
+def decode(data: bytes) -> np.ndarray:
+    """Decode to upright RGB, uint8 (height, width, 3); transparency is laid on white.
+
+    Raises
+    ------
+    Unusable : empty, broken, truncated, too large, too small, or of an unknown format.
+    """
+    return np.array(_upright_rgb(_open(data)))  # a copy: torch wants memory that it may write
+
+
+def inspect(data: bytes) -> Facts:
+    """Decode fully, as ``decode`` does, and return the facts; raises ``Unusable``."""
+    image = _open(data)
+    tables = getattr(image, "quantization", None)
+    quality = jpeg_quality(tables[0]) if image.format == "JPEG" and tables else None
+    upright = _upright_rgb(image)
+    return Facts(upright.width, upright.height, quality)
+
+
+def jpeg_quality(table: list[int]) -> int:
+    """The encoder quality whose luminance table is nearest to ``table`` (64 values)."""
+    qualities = np.arange(1, 101)
+    scale = np.where(qualities < 50, 5000 // qualities, 200 - 2 * qualities)
+    tables = np.clip((_LUMINANCE[None] * scale[:, None] + 50) // 100, 1, 255)
+    # both sides sorted: the order of a table (zigzag or not) then does not matter
+    distance = np.abs(np.sort(tables, axis=1) - np.sort(np.asarray(table))[None]).sum(axis=1)
+    return int(qualities[distance.argmin()])
+
+
+def _open(data: bytes) -> Image.Image:
+    if not data:
+        raise Unusable("empty file")
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise Unusable("too large: more pixels than Pillow opens") from error
+    except Exception as error:
+        raise Unusable("not an image, or of an unknown format") from error
+    if image.width * image.height > LARGEST:
+        raise Unusable(f"too large: {image.width}x{image.height} px")
+    if min(image.size) < SMALLEST:
+        raise Unusable(f"too small: {image.width}x{image.height} px")
+    return image
+
+
+def _upright_rgb(image: Image.Image) -> Image.Image:
+    try:
+        image.load()
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith("I") or image.mode == "F":
+            return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+        if "A" in image.getbands() or "transparency" in image.info:
+            image = image.convert("RGBA")
+            white = Image.new("RGBA", image.size, "white")
+            return Image.alpha_composite(white, image).convert("RGB")
+        return image.convert("RGB")
+    except Exception as error:  # Pillow's decoders raise many kinds on damaged data
+        raise Unusable(
+            f"broken: {str(error).splitlines()[0][:80] if str(error) else error!r}"
+        ) from error
+
+
+def _eight_bits(samples: np.ndarray) -> np.ndarray:
+    """16-bit (or floating) grey samples scaled to 8 bits by the range of their type."""
+    if samples.dtype.kind == "f":
+        top = 1.0 if samples.max(initial=0) <= 1 else 255.0
+        return (np.clip(samples / top, 0, 1) * 255).round().astype(np.uint8)
+    # Pillow opens 16-bit PNG as 32-bit integers in some versions: the range stays 16 bits
+    return (np.clip(samples.astype(np.int64), 0, 65535) / 257).round().astype(np.uint8)

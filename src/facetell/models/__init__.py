@@ -1,0 +1,65 @@
+"""Every network is built by ``timm.create_model``; ours are registered with timm on import.
+
+A network of ours is one module of this package, named like its key: a new file is enough.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from typing import Any
+
+import timm
+from torch import nn
+
+from facetell.errors import UserError
+
+__all__ = ["OURS", "build", "parameter_count"]
+
+OURS = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+for _name in OURS:
+    importlib.import_module(f"{__name__}.{_name}")
+
+
+def build(
+    key: str, width: float = 1.0, image_size: int = 224, num_classes: int = 2, **options: Any
+) -> nn.Module:
+    """Build a network with random weights; works under ``torch.device("meta")`` too.
+
+    Parameters
+    ----------
+    key : a name in timm's registry (``resnet50``), ours among them (``sepnet``).
+    width : channel multiplier, 1 is the published network; only ours take another value.
+    image_size : side of the square input in pixels.
+    num_classes : number of logits; with 2 they are (real, fake).
+    options : further arguments of the network's own, such as ``drop_path_rate``.
+
+    Returns
+    -------
+    nn.Module mapping float images (B, 3, image_size, image_size), already normalised, to
+    logits (B, num_classes).
+
+    Raises
+    ------
+    UserError : unknown key, or a width that the network does not take.
+    """
+    if not timm.is_model(key):
+        near = timm.list_models(f"*{key.split('_')[0]}*")[:8]
+        raise UserError(
+            f"there is no network named {key!r}; ours are {', '.join(OURS)}, and timm has others"
+            + (f", among them {', '.join(near)}" if near else "")
+        )
+    arguments: dict[str, Any] = {"num_classes": num_classes, **options}
+    accepted = inspect.signature(timm.model_entrypoint(key)).parameters
+    if "width" in accepted:
+        arguments["width"] = width
+    elif width != 1.0:
+        raise UserError(f"{key} has no width multiplier: set width to 1 (got {width})")
+    config = timm.get_pretrained_cfg(key)
+    if "img_size" in accepted or (config is not None and config.fixed_input_size):
+        arguments["img_size"] = image_size
+    return timm.create_model(key, pretrained=False, **arguments)
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Number of trainable and frozen parameters, buffers not counted."""
+    return sum(parameter.numel() for parameter in network.parameters())

@@ -1,0 +1,67 @@
+"""Packed images: one Arrow IPC file per split, memory-mapped, the encoded bytes kept as they were.
+
+Row: id, label (1 = fake), image (bytes of the file), and for the rendered set also the mask (PNG,
+bit i = artefact kind i) and the twin (the same rendering without artefacts), else null.
+"""
+
+import mmap
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+SCHEMA = pa.schema(
+    {
+        "id": pa.string(),
+        "label": pa.int8(),
+        "image": pa.binary(),
+        "mask": pa.binary(),
+        "twin": pa.binary(),
+    }
+)
+ROWS = 64  # per record batch: small enough to stay in memory, large enough to be no overhead
+FORGET = 64 * 2**20  # bytes read after which mapped pages are handed back
+
+
+class Packed:
+    """Read-only view of a packed split; opening it costs the ids and labels, not the images."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        with open(self.path, "rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._reader = pa.ipc.open_file(pa.py_buffer(self._map))
+        batches = [
+            self._reader.get_batch(index) for index in range(self._reader.num_record_batches)
+        ]
+        self.ids: list[str] = [name for batch in batches for name in batch["id"].to_pylist()]
+        self.labels = np.concatenate([batch["label"].to_numpy() for batch in batches])
+        self.fingerprint = self._reader.schema.metadata[b"fingerprint"].decode()
+        self._read = 0
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __reduce__(self) -> tuple[type, tuple[Path]]:
+        return Packed, (self.path,)  # a loader's worker maps the file for itself
+
+    def image(self, index: int) -> bytes:
+        """Encoded bytes of an image, as they were in the archive."""
+        return self._value("image", index)
+
+    def mask(self, index: int) -> bytes | None:
+        """PNG of the planted artefacts (uint8, bit i = kind i), or None."""
+        return self._value("mask", index)
+
+    def twin(self, index: int) -> bytes | None:
+        """Encoded bytes of the same rendering without artefacts, or None."""
+        return self._value("twin", index)
+
+    def _value(self, column: str, index: int):  # type: ignore[no-untyped-def]
+        value = self._reader.get_batch(index // ROWS)[column][index % ROWS].as_py()
+        self._read += len(value) if value else 0
+        if self._read > FORGET and hasattr(mmap, "MADV_DONTNEED"):
+            # mapped pages count as this process's memory: without this it grows with the set
+            self._map.madvise(mmap.MADV_DONTNEED)
+            self._read = 0
+        return value

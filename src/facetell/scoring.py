@@ -1,0 +1,48 @@
+"""Scores of a detector, as margins: the fake logit minus the real logit."""
+
+import numpy as np
+import torch
+
+from facetell.detector import Detector
+from facetell.loading import Images, scoring_batches, to_unit
+
+BATCH = 64
+
+
+def margins(
+    detector: Detector,
+    images: Images,
+    device: torch.device,
+    *,
+    numbers: torch.dtype = torch.float32,
+    workers: int = 0,
+) -> np.ndarray:
+    """Margins of all images in their order, float64 (N,); the detector's mode is restored."""
+    with evaluating(detector), torch.inference_mode():
+        parts = [
+            margin_of(detector, to_unit(pixels, device), numbers)
+            for _, pixels, _ in scoring_batches(images, BATCH, workers)
+        ]
+    return np.concatenate(parts)
+
+
+def margin_of(
+    detector: Detector, inputs: torch.Tensor, numbers: torch.dtype = torch.float32
+) -> np.ndarray:
+    """Margins of one batch in [0, 1] (B, 3, S, S), float64 (B,)."""
+    inputs = inputs.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(inputs.device.type, numbers, enabled=numbers != torch.float32):
+        return detector.margin(inputs).double().cpu().numpy()
+
+
+class evaluating:  # noqa: N801  (a context manager)
+    """Evaluation mode inside the block, whatever it was before."""
+
+    def __init__(self, detector: Detector) -> None:
+        self.detector, self.training = detector, detector.training
+
+    def __enter__(self) -> None:
+        self.detector.eval()
+
+    def __exit__(self, *_: object) -> None:
+        self.detector.train(self.training)

@@ -1,0 +1,1 @@
+"""Where a data set comes from: each module has ``fetch(target, **options)`` that writes one zip."""

@@ -1,0 +1,29 @@
+"""A user's own folder of images: packed as it is into one uncompressed zip."""
+
+import zipfile
+from pathlib import Path
+
+from facetell.errors import UserError
+from facetell.files import whole
+from facetell.images import SUFFIXES
+from facetell.progress import progress
+
+
+def fetch(target: Path, *, root: Path) -> None:
+    """Store every image file below ``root`` in ``target`` (zip), same bytes for the same files.
+
+    Raises
+    ------
+    UserError : ``root`` is missing, not a folder, or has no image files.
+    """
+    if not root.is_dir():
+        raise UserError(f"data.root: there is no folder {root}")
+    files = sorted(
+        path for path in root.rglob("*") if path.is_file() and path.suffix.lower() in SUFFIXES
+    )
+    if not files:
+        raise UserError(f"data.root: no image ({', '.join(SUFFIXES)}) below {root.resolve()}")
+    with whole(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for path in progress(files, "packing the folder"):
+            entry = zipfile.ZipInfo(path.relative_to(root).as_posix())  # date fixed: 1980
+            archive.writestr(entry, path.read_bytes())

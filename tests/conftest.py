@@ -1,0 +1,82 @@
+"""Small images, archives and packed sets that the tests make for themselves."""
+
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from facetell.archive import open_archive
+from facetell.labels import SPLITS
+from facetell.layouts import rows
+from facetell.manifest import build
+from facetell.packing import pack
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLE = ROOT.parent / "shared/data/140k-sample.zip"
+
+
+def picture(
+    seed: int = 0, size: tuple[int, int] = (64, 64), kind: str = "JPEG", **options
+) -> bytes:
+    """A smooth random picture, encoded."""
+    noise = np.random.default_rng(seed).integers(0, 255, (8, 8, 3), dtype=np.uint8)
+    image = Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
+    return encoded(image, kind, **options)
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def separable(seed: int, label: int, size: int = 64) -> bytes:
+    """Noise around grey; fakes carry a bright square that any network finds."""
+    pixels = np.random.default_rng(seed).normal(110, 25, (size, size, 3))
+    if label:
+        pixels[16:40, 16:40] += 90
+    return encoded(Image.fromarray(pixels.clip(0, 255).astype(np.uint8)), "JPEG", quality=90)
+
+
+def write_zip(path: Path, entries: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+    return path
+
+
+def folder_entries(count: dict[str, int], make: Callable[[int, int], bytes]) -> dict[str, bytes]:
+    """``<split>/{real,fake}/NNN.jpg`` with ``count[split]`` images per class."""
+    return {
+        f"{split}/{name}/{split}{index:03d}{name[0]}.jpg": make(
+            1000 * SPLITS.index(split) + 2 * index + label, label
+        )
+        for split, number in count.items()
+        for label, name in enumerate(("real", "fake"))
+        for index in range(number)
+    }
+
+
+@pytest.fixture(scope="session")
+def packed_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with manifest.parquet and {train,valid,test}.arrow of easily separable images."""
+    home = tmp_path_factory.mktemp("packed")
+    path = write_zip(
+        home / "set.zip", folder_entries({"train": 24, "valid": 12, "test": 12}, separable)
+    )
+    with open_archive(path) as archive:
+        manifest, _ = build(rows("folder", archive), archive, valid=0, test=0, seed=0)
+        manifest.to_parquet(home / "manifest.parquet")
+        for split in SPLITS:
+            pack(manifest[manifest["split"] == split], archive, home / f"{split}.arrow")
+    return home
+
+
+@pytest.fixture
+def manifest(packed_set: Path) -> pd.DataFrame:
+    return pd.read_parquet(packed_set / "manifest.parquet")

@@ -1,0 +1,263 @@
+"""The commands of the README in a throw-away clone, on a tiny configuration.
+
+One clone serves the whole file, in order: each test stands on the state that the last one left.
+"""
+
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT, SAMPLE, folder_entries, picture, separable
+
+pytestmark = pytest.mark.contract
+
+TINY = {"train": 48, "valid": 24, "test": 24, "singles_per_kind": 1}
+ENV = os.environ | {
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@t",
+    "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@t",
+}  # fmt: skip
+ENV.pop("DVC_ROOT", None)
+METRICS = "metrics/summary.json"
+
+
+def call(where: Path, *command: str, fails: bool = False, **options) -> str:
+    done = subprocess.run(
+        command, cwd=where, env=ENV, capture_output=True, text=True, timeout=550, **options
+    )
+    assert (done.returncode != 0) == fails, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def read(path: Path):
+    return json.loads(path.read_text())
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory) -> Path:
+    """A copy of the tracked files with a tiny demo set and a selection of two models."""
+    home = tmp_path_factory.mktemp("contract") / "clone"
+    files = call(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard").split("\n")
+    for name in filter(None, files):
+        if (ROOT / name).is_file():
+            (home / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, home / name)
+    demo = home / "conf/data/demo.yaml"
+    settings = yaml.safe_load(demo.read_text())
+    settings["fetch"] |= TINY
+    demo.write_text(yaml.safe_dump(settings))
+    starter = (home / "conf/model/starter.yaml").read_text()
+    for absent in ("  - sepnet\n", "  - resnet50\n"):
+        starter = starter.replace(absent, "")
+    (home / "conf/model/starter.yaml").write_text(starter)
+    config = home / "conf/config.yaml"
+    config.write_text(
+        config.read_text()
+        .replace("headline: resnet50", "headline: simplenet")
+        .replace("  epochs: null", "  epochs: 1")
+    )
+    call(home, "git", "init", "-q")
+    call(home, sys.executable, "-m", "pipeline.compose")
+    commit(home)
+    return home
+
+
+def commit(home: Path) -> None:
+    call(home, "git", "add", "-A")
+    call(home, "git", "commit", "-q", "-m", "state")
+
+
+def shown(home: Path) -> list[dict[str, str]]:
+    table = call(home, "dvc", "exp", "show", "--csv", "-A")
+    return list(csv.DictReader(io.StringIO(table[table.index("Experiment") :])))
+
+
+def test_repro_rebuilds_everything(clone):
+    said = call(clone, "dvc", "repro")
+    for stage in ("fetch", "split", "pack", "train@swin", "explain@simplenet", "compare"):
+        assert f"Running stage '{stage}'" in said
+    assert len(read(clone / METRICS)) == 12
+    found = read(clone / "metrics/models/swin.json")
+    expected = {"accuracy", "accuracy_real", "accuracy_fake", "auc", "ap", "eer", "f1",
+                "threshold", "n"}  # fmt: skip
+    for numbers in (found["clean"], *found["variants"].values()):
+        assert expected <= set(numbers)
+    assert set(found["variants"]) == {"grayscale", "hue", "blur1", "blur2", "crop",
+                                      "without_artefacts"}  # fmt: skip
+    for figure in ("explain/swin/gradcam", "explain/swin/saliency", "explain/swin/class_means",
+                   "compare/roc", "compare/det", "compare/learning"):  # fmt: skip
+        assert (clone / f"plots/{figure}.png").stat().st_size > 10_000
+    counts = read(clone / "metrics/data.json")["counts"]
+    assert counts["train"] == {"real": 24, "fake": 24}
+    assert "Running" not in call(clone, "dvc", "repro")
+    commit(clone)
+
+
+def test_plots_show_the_curves_of_both_models(clone):
+    call(clone, "dvc", "plots", "show", "-o", "page")
+    page = (clone / "page/index.html").read_text()
+    for text in ("simplenet", "swin", "normal deviate", "valid_loss"):
+        assert text in page
+    shutil.rmtree(clone / "page")
+
+
+def test_one_model_is_one_row_with_the_same_columns(clone):
+    said = call(clone, "dvc", "exp", "run", "-n", "only-swin", "-S", "model=swin",
+                "-S", "train.seed=1")  # fmt: skip
+    assert "Running stage 'train@swin'" in said
+    assert "simplenet" not in said
+    rows = {row["Experiment"]: row for row in shown(clone) if row["Experiment"]}
+    keys = set(read(clone / METRICS))
+    assert all(rows["only-swin"][key] not in ("", "-") for key in keys)
+    committed = next(row for row in shown(clone) if row["rev"] in ("master", "main"))
+    assert all(committed[key] not in ("", "-") for key in keys)
+    swin = read(clone / "metrics/models/swin.json")
+    assert read(clone / METRICS)["auc"] == round(swin["clean"]["auc"], 4)
+
+
+def test_metrics_diff_reads_the_change(clone):
+    changes = json.loads(call(clone, "dvc", "metrics", "diff", "--json"))
+    assert set(changes) == {METRICS}
+    assert "| Path" in call(clone, "dvc", "metrics", "diff", "--md")
+    call(clone, "dvc", "plots", "diff", "HEAD", "-o", "page")
+    page = (clone / "page/index.html").read_text()
+    assert "simplenet" in page  # of HEAD, beside swin of the workspace
+    assert "workspace" in page
+    shutil.rmtree(clone / "page")
+    call(clone, "git", "checkout", "-q", ".")
+    call(clone, "dvc", "checkout", "-q")
+
+
+def test_queued_runs_execute_their_own_copy_of_the_library(clone):
+    report = clone / "src/facetell/report.py"
+    before = report.read_text()
+    report.write_text(before.replace("# Detectors on", "# QUEUED detectors on"))
+    call(clone, "dvc", "exp", "run", "--queue", "-S", "model=simplenet,swin")
+    report.write_text(before.replace("# Detectors on", "# MAIN detectors on"))
+    call(clone, "dvc", "queue", "start")
+    deadline = time.monotonic() + 400
+    while time.monotonic() < deadline:
+        status = call(clone, "dvc", "queue", "status")
+        if "Queued" not in status and "Running" not in status:
+            break
+        time.sleep(2)
+    assert status.count("Success") == 2, status
+    report.write_text(before)
+    names = [line.split()[1] for line in status.splitlines() if "Success" in line]
+    reports = [call(clone, "git", "show", f"{revision(clone, n)}:metrics/report.md") for n in names]
+    assert all(text.startswith("# QUEUED detectors on") for text in reports)
+    models = [set(yaml.safe_load(call(clone, "git", "show", f"{revision(clone, n)}:params.yaml"))
+                  ["models"]) for n in names]  # fmt: skip
+    assert sorted(map(tuple, models)) == [("simplenet",), ("swin",)]
+
+
+def revision(home: Path, name: str) -> str:
+    row = next(r for r in shown(home) if r["Experiment"] == name)
+    rows = call(home, "git", "for-each-ref", "--format=%(refname)", "refs/exps").split()
+    return next(ref for ref in rows if ref.endswith(f"/{row['Experiment']}"))
+
+
+def test_push_and_pull_bring_a_clone_to_the_same_state(clone, tmp_path):
+    call(clone, "dvc", "remote", "add", "-d", "store", str(tmp_path / "store"))
+    commit(clone)
+    call(clone, "dvc", "push", "-q")
+    other = tmp_path / "other"
+    call(tmp_path, "git", "clone", "-q", str(clone), str(other))
+    call(other, "dvc", "repro", "--dry", "--allow-missing")
+    call(other, "dvc", "pull", "-q")
+    assert "up to date" in call(other, "dvc", "status")
+    assert "Running" not in call(other, "dvc", "repro")
+    model = "models/swin.safetensors"
+    assert (other / model).read_bytes() == (clone / model).read_bytes()
+
+
+def test_a_change_of_committed_code_is_noticed(clone, tmp_path):
+    other = tmp_path / "other"
+    call(tmp_path, "git", "clone", "-q", str(clone), str(other))
+    metrics = other / "src/facetell/metrics.py"
+    metrics.write_text(metrics.read_text() + "\n# changed\n")
+    call(other, "dvc", "repro", "--dry", "--allow-missing", fails=True)
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("model=resnet51", "simplenet"),
+        ("data=kaggle140k", "faces140k"),
+        ("train.epoch=2", "epoch"),
+    ],
+)
+def test_wrong_choices_list_the_valid_ones(clone, setting, says):
+    before = (clone / "params.yaml").read_bytes()
+    assert says in call(clone, "dvc", "exp", "run", "-S", setting, fails=True)
+    assert (clone / "params.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (["data=folder"], "data.root is not set"),
+        (["data=folder", "data.root=nowhere"], "there is no folder"),
+        (["data=faces140k", "data.archive=nowhere.zip"], "there is no file"),
+    ],
+)
+def test_stages_stop_with_one_clear_line(clone, settings, says):
+    options = [part for setting in settings for part in ("-S", setting)]
+    said = call(clone, "dvc", "exp", "run", "-S", "model=simplenet", *options, fails=True)
+    assert f"facetell: {says}" in said.replace("data.root: ", "").replace("data.archive: ", "")
+    assert "Traceback" not in said
+    call(clone, "git", "checkout", "-q", ".")
+
+
+def test_a_relative_folder_means_the_same_in_a_temporary_run(clone):
+    entries = folder_entries({"train": 8, "valid": 4, "test": 4}, separable)
+    entries["train/fake/broken.jpg"] = picture()[:300]
+    for name, data in entries.items():
+        path = clone.parent / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    call(clone, "dvc", "exp", "run", "--temp", "-n", "own", "-S", "model=simplenet",
+         "-S", "data=folder", "-S", "data.root=../photos", "-S", "data.recipe=quick")  # fmt: skip
+    data = json.loads(call(clone, "git", "show", f"{revision(clone, 'own')}:metrics/data.json"))
+    assert data["counts"]["test"] == {"real": 4, "fake": 4}
+    assert data["set_aside"]["images"][0]["path"] == "train/fake/broken.jpg"
+
+
+@pytest.mark.skipif(not SAMPLE.exists(), reason=f"no {SAMPLE}")
+def test_real_photos_go_through_the_same_pipeline(clone):
+    call(clone, "dvc", "exp", "run", "--temp", "-n", "real", "-S", "model=simplenet",
+         "-S", "data=faces140k", "-S", f"data.archive={SAMPLE}", "-S", "data.recipe=quick",
+         "-S", "data.image_size=64")  # fmt: skip
+    found = json.loads(call(clone, "git", "show", f"{revision(clone, 'real')}:metrics/data.json"))
+    assert found["counts"]["test"] == {"real": 76, "fake": 149}
+    assert found["set_aside"]["count"] == 0
+
+
+def test_a_training_that_was_killed_goes_on(clone):
+    command = [sys.executable, "-m", "pipeline.train", "simplenet"]
+    params = clone / "params.yaml"
+    settings = yaml.safe_load(params.read_text())
+    settings["train"]["epochs"] = 60
+    params.write_text(yaml.safe_dump(settings, sort_keys=False))
+    process = subprocess.Popen(command, cwd=clone, env=ENV, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "epoch 3/60" in line:
+            process.send_signal(signal.SIGKILL)
+            break
+    process.wait()
+    process.stderr.close()
+    assert (clone / ".cache/training/simplenet/last.pt").exists()
+    said = call(clone, *command)
+    assert "going on after epoch" in said
+    assert "epoch 2/60" not in said
+    assert not (clone / ".cache/training/simplenet").exists()
