@@ -53,9 +53,11 @@ class Images(Dataset):
         if self.augment is not None:
             # seeded per image and epoch: the same whatever the number of workers, and no draw
             # is taken from the stream that dropout uses
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed_of(self.seed, self.epoch, index))
-                image = self.augment(image)
+            generator = torch.default_generator
+            before = generator.get_state()
+            generator.manual_seed(seed_of(self.seed, self.epoch, index))
+            image = self.augment(image)
+            generator.set_state(before)
         return index, image, int(self.packed.labels[index])
 
 

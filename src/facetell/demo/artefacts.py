@@ -111,7 +111,7 @@ def checkerboard(stage: Stage, rng: np.random.Generator) -> tuple[np.ndarray, np
     amplitude *= rng.uniform(0.85, 1.2)
     # An upsampler has no fine detail of its own: the board replaces texture, not only adds.
     soft = _blurred(stage.picture, 1.2)
-    tint = _tint(rng, rng.uniform(3.0, 4.2))
+    tint = _tint(rng, rng.uniform(3.4, 4.8))
     return _put(stage, mask, soft + amplitude * board * tint), mask
 
 
@@ -126,7 +126,7 @@ def spectral_peak(stage: Stage, rng: np.random.Generator) -> tuple[np.ndarray, n
     phase = (columns * math.cos(angle) + rows * math.sin(angle)) * (2 * math.pi / period)
     wave = np.sin(phase + rng.uniform(0, 6.3))[..., None]
     soft = _blurred(stage.picture, 1.1)
-    tint = _tint(rng, rng.uniform(2.0, 2.6))
+    tint = _tint(rng, rng.uniform(2.3, 2.9))
     return _put(stage, mask, soft + rng.uniform(12, 16) * wave * tint), mask
 
 
@@ -253,7 +253,7 @@ def smeared_background(stage: Stage, rng: np.random.Generator) -> tuple[np.ndarr
     streaks = rng.normal(0, 4.5 + 0.2 * stage.camera.noise, 64)
     lane = np.interp(across * (64 / size) * 0.4 + 32, np.arange(64), streaks)
     new = stage.picture.astype(np.float32)
-    soft, tint = _blurred(stage.picture, 1.2), _tint(rng, rng.uniform(3.0, 4.0))
+    soft, tint = _blurred(stage.picture, 1.2), _tint(rng, rng.uniform(3.4, 4.6))
     new[mask] = soft[source_row, source_column] + lane[:, None] * tint
     return _put(stage, mask, new), mask
 

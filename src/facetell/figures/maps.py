@@ -38,7 +38,8 @@ def saliency_pairs(examples: list[Example], title: str) -> Figure:
 
 def gradcam_pairs(examples: list[Example], title: str) -> Figure:
     """Image and signed Grad-CAM on one scale, a row per group."""
-    limit = max((np.abs(example.cam).max() for example in examples), default=0.0) or 1.0
+    # not the maximum: a single image would leave all the others pale
+    limit = float(np.percentile(np.concatenate([abs(e.cam).ravel() for e in examples]), 98)) or 1.0
 
     def draw(axis: Axes, example: Example) -> None:
         grey = example.image.mean(axis=2)
@@ -49,8 +50,9 @@ def gradcam_pairs(examples: list[Example], title: str) -> Figure:
 
     figure = _sheet(examples, title, draw)
     bar = plt.cm.ScalarMappable(cmap=DIVERGING, norm=plt.Normalize(-limit, limit))
-    figure.colorbar(bar, ax=figure.axes, shrink=0.6, aspect=40, pad=0.01).set_label(
-        "Grad-CAM of the margin: speaks for real (< 0) or fake (> 0)\none scale for all images",
+    figure.colorbar(bar, ax=figure.axes, shrink=0.6, aspect=40, pad=0.01, extend="both").set_label(
+        "Grad-CAM of the margin: speaks for real (< 0) or fake (> 0)\n"
+        "one scale for all images, to the 98th percentile",
         fontsize=8,
     )
     return figure
