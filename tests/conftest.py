@@ -1,6 +1,7 @@
 """Small images, archives and packed sets that the tests make for themselves."""
 
 import io
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from facetell.archive import open_archive
@@ -15,6 +17,10 @@ from facetell.labels import SPLITS
 from facetell.layouts import rows
 from facetell.manifest import build
 from facetell.packing import pack
+
+# two test processes share the cores: with more threads each they would only wait for each other
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT.parent / "shared/data/140k-sample.zip"
