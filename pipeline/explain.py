@@ -1,5 +1,7 @@
 """explain: where one detector looks, as figures and as numbers."""
 
+import math
+
 from facetell.detector import load
 from facetell.explain.survey import planted_scores, survey
 from facetell.figures import maps as draw
@@ -20,13 +22,16 @@ def main(model: str) -> None:
     found = survey(
         detector, images, card.threshold, per_group=settings["explain"]["per_group"], device=place
     )
-    folder, title = (
-        f"plots/explain/{model}",
-        f"{model} on the test images of {settings['data']['name']}",
-    )
-    save(draw.saliency_pairs(found.examples, f"Saliency: {title}"), f"{folder}/saliency.png")
+    folder = f"plots/explain/{model}"
+    title = f"{model} on the test images of {settings['data']['name']}"
+    limit = 1 / (1 + math.exp(-card.threshold))
+    verdict = f"{title}\nverdict: fake from P(fake) = {limit:.2f} on"
     save(
-        draw.gradcam_pairs(found.examples, f"Grad-CAM at {found.layer}: {title}"),
+        draw.saliency_pairs(found.examples, f"Saliency: {verdict}"),
+        f"{folder}/saliency.png",
+    )
+    save(
+        draw.gradcam_pairs(found.examples, f"Grad-CAM at {found.layer}: {verdict}"),
         f"{folder}/gradcam.png",
     )
     save(

@@ -111,7 +111,7 @@ def _sheet(examples: list[Example], title: str, draw) -> Figure:  # type: ignore
             draw(right, members[column])
         axes[row, 0].set_ylabel(group, fontsize=9)
     outlined = any(example.mask is not None for example in examples)
-    note = "\n(outlined: what was planted)" if outlined else ""
+    note = "; outlined: what was planted" if outlined else ""
     figure.suptitle(title + note, fontsize=11)
     return figure
 
