@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,8 +43,3 @@ def sha256(path: str | Path) -> str:
     """sha256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def share(part: float, total: float) -> float | None:
-    """``part / total``, or None where there is nothing to share."""
-    return part / total if total and math.isfinite(total) else None

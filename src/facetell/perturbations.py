@@ -84,9 +84,8 @@ def variants(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Callable[..
                 f"predict.variants.{name}: no such perturbation; there are "
                 f"{', '.join(PERTURBATIONS)}"
             )
-        allowed = function.__kwdefaults__ or {}
         known = set(function.__annotations__) - {"images", "ids", "return"}
-        if wrong := set(options) - known - set(allowed):
+        if wrong := set(options) - known:
             raise UserError(
                 f"predict.variants.{name}: unknown {', '.join(sorted(wrong))}; "
                 f"{function.__name__} takes {', '.join(sorted(known)) or 'no settings'}"

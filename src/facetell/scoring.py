@@ -1,5 +1,8 @@
 """Scores of a detector, as margins: the fake logit minus the real logit."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 
@@ -35,14 +38,12 @@ def margin_of(
         return detector.margin(inputs).double().cpu().numpy()
 
 
-class evaluating:  # noqa: N801  (a context manager)
+@contextmanager
+def evaluating(detector: Detector) -> Iterator[None]:
     """Evaluation mode inside the block, whatever it was before."""
-
-    def __init__(self, detector: Detector) -> None:
-        self.detector, self.training = detector, detector.training
-
-    def __enter__(self) -> None:
-        self.detector.eval()
-
-    def __exit__(self, *_: object) -> None:
-        self.detector.train(self.training)
+    training = detector.training
+    detector.eval()
+    try:
+        yield
+    finally:
+        detector.train(training)

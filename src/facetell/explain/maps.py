@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from pytorch_grad_cam import GradCAM
 from torch import nn
 
@@ -92,6 +93,12 @@ def planted_share(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
     total = positive.sum(axis=(1, 2))
     inside = (positive * masks).sum(axis=(1, 2))
     return np.divide(inside, total, out=np.zeros_like(total), where=total > 0)
+
+
+def enlarge(map_: np.ndarray, size: int) -> np.ndarray:
+    """Bilinear enlargement of a float map (h, w) to (size, size)."""
+    image = Image.fromarray(map_.astype(np.float32))
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
 
 def _to_channels_first(activation: torch.Tensor) -> torch.Tensor:

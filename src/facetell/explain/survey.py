@@ -8,8 +8,7 @@ import torch
 from PIL import Image
 
 from facetell.detector import Detector
-from facetell.explain.maps import explain, planted_share
-from facetell.figures.maps import Example, enlarge
+from facetell.explain.maps import enlarge, explain, planted_share
 from facetell.labels import CLASSES
 from facetell.loading import Images, scoring_batches, to_unit
 from facetell.progress import progress
@@ -21,6 +20,18 @@ VERDICTS = {  # (label, verdict) to the name of the group in figures
     (0, 0): "real, passed",
     (0, 1): "real, accused",
 }
+
+
+@dataclass
+class Example:
+    """One image with its maps: RGB uint8 (S, S, 3), saliency (S, S), signed cam (h, w)."""
+
+    group: str
+    image: np.ndarray
+    saliency: np.ndarray
+    cam: np.ndarray
+    score: float
+    mask: np.ndarray | None = None  # bool (S, S): where artefacts were planted
 
 
 @dataclass

@@ -1,28 +1,15 @@
 """Contact sheets of explanations: saliency pairs, Grad-CAM of hits and misses, class means."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image
 
+from facetell.explain.maps import enlarge
+from facetell.explain.survey import Example
 from facetell.figures.style import plt
 
 SEQUENTIAL, DIVERGING = "inferno", "RdBu_r"
 ABSENT = "no such image"
-
-
-@dataclass
-class Example:
-    """One image with its maps: RGB uint8 (S, S, 3), saliency (S, S), signed cam (h, w)."""
-
-    group: str
-    image: np.ndarray
-    saliency: np.ndarray
-    cam: np.ndarray
-    score: float
-    mask: np.ndarray | None = None  # bool (S, S): where artefacts were planted
 
 
 def saliency_pairs(examples: list[Example], title: str) -> Figure:
@@ -78,12 +65,6 @@ def class_means(means: dict[str, np.ndarray], counts: dict[str, int], title: str
         _bare(axis)
     figure.suptitle(title, fontsize=11)
     return figure
-
-
-def enlarge(map_: np.ndarray, size: int) -> np.ndarray:
-    """Bilinear enlargement of a float map (h, w) to (size, size)."""
-    image = Image.fromarray(map_.astype(np.float32))
-    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
 
 def _sheet(examples: list[Example], title: str, draw) -> Figure:  # type: ignore[no-untyped-def]

@@ -32,7 +32,7 @@ def rows(archive: ZipFile) -> pd.DataFrame:
             )
         tables.append(table.assign(split=split))
     table = pd.concat(tables, ignore_index=True)
-    prefix = _prefix(names, table["path"].iloc[0])
+    prefix = _prefix(names, table["path"])
     fake = table["label_str"] == "fake"
     return pd.DataFrame(
         {
@@ -45,14 +45,11 @@ def rows(archive: ZipFile) -> pd.DataFrame:
     )
 
 
-def _prefix(names: list[str], listed: str) -> str:
+def _prefix(names: list[str], listed: "pd.Series[str]") -> str:
     """Folder that the csv files leave out (``real_vs_fake/real-vs-fake/`` in the original)."""
+    wanted = set(listed)
     for name in names:
-        if name == listed or name.endswith(f"/{listed}"):
-            return name[: len(name) - len(listed)]
-    first = next((name for name in names if name.endswith(".jpg")), None)
-    return (
-        first[: first.index(listed.split("/")[0])]
-        if first and listed.split("/")[0] in first
-        else ""
-    )
+        parts = name.split("/")
+        if "/".join(parts[-3:]) in wanted:
+            return "".join(f"{part}/" for part in parts[:-3])
+    return ""
