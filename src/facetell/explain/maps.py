@@ -7,6 +7,7 @@ detector is sure.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -62,8 +63,7 @@ def explain(detector: Detector, images: torch.Tensor, layer: str | None = None) 
     training, frozen = detector.training, [p.requires_grad for p in detector.parameters()]
     detector.eval().requires_grad_(False)
     images = images.detach().clone().requires_grad_(True)
-    last = getattr(network, "output_fmt", "NCHW") == "NHWC"
-    cam = GradCAM(detector, [network.get_submodule(layer)], _to_channels_first if last else None)
+    cam = GradCAM(detector, [network.get_submodule(layer)], partial(_channels_first, network))
     try:
         logits = cam.activations_and_grads(images)
         margin = logits[:, 1] - logits[:, 0]
@@ -101,17 +101,27 @@ def enlarge(map_: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
 
-def _to_channels_first(activation: torch.Tensor) -> torch.Tensor:
-    return activation.permute(0, 3, 1, 2)  # (B, h, w, C) to (B, C, h, w)
+def _channels_first(network: Any, values: torch.Tensor) -> torch.Tensor:
+    """A layer's output, or its gradient, as (B, C, h, w).
+
+    Tokens (B, N, C) lose the class token and its like; a layout (B, h, w, C) is the network's own
+    to say. The copy matters: a following operation in place would overwrite what was seen.
+    """
+    if values.ndim == 3:
+        values = values[:, getattr(network, "num_prefix_tokens", 0) :]
+        side = round(values.shape[1] ** 0.5)
+        values = values.unflatten(1, (side, side)).permute(0, 3, 1, 2)
+    elif getattr(network, "output_fmt", "NCHW") == "NHWC":
+        values = values.permute(0, 3, 1, 2)
+    return values.clone()
 
 
 def _deepest(detector: Detector, image: torch.Tensor, names: list[str]) -> str:
     sides: dict[str, int] = {}
-    last = getattr(detector.network, "output_fmt", "NCHW") == "NHWC"
     hooks = [
         detector.network.get_submodule(name).register_forward_hook(
             lambda _m, _i, output, name=name: sides.__setitem__(
-                name, output.shape[1 if last else -1]
+                name, _channels_first(detector.network, output).shape[-1]
             )
         )
         for name in names
@@ -125,4 +135,4 @@ def _deepest(detector: Detector, image: torch.Tensor, names: list[str]) -> str:
         for hook in hooks:
             hook.remove()
     fine = [name for name in names if sides[name] >= CELLS]
-    return fine[-1] if fine else max(names, key=lambda name: sides[name])
+    return fine[-1] if fine else max(reversed(names), key=lambda name: sides[name])

@@ -1,6 +1,6 @@
 """Every network is built by ``timm.create_model``; ours are registered with timm on import.
 
-A network of ours is one module of this package, named like its key: a new file is enough.
+A family of networks of ours is one module of this package: a new file is enough.
 """
 
 import importlib
@@ -13,17 +13,26 @@ from torch import nn
 
 from facetell.errors import UserError
 
-__all__ = ["OURS", "build", "parameter_count"]
+__all__ = ["OURS", "build", "head_of", "parameter_count"]
 
-OURS = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
-for _name in OURS:
-    importlib.import_module(f"{__name__}.{_name}")
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
+OURS = tuple(
+    name
+    for name in timm.list_models()
+    if timm.model_entrypoint(name).__module__.startswith(f"{__name__}.")
+)
 
 
 def build(
-    key: str, width: float = 1.0, image_size: int = 224, num_classes: int = 2, **options: Any
+    key: str,
+    width: float = 1.0,
+    image_size: int = 224,
+    num_classes: int = 2,
+    published: bool = False,
+    **options: Any,
 ) -> nn.Module:
-    """Build a network with random weights; works under ``torch.device("meta")`` too.
+    """Build a network; with random weights it works under ``torch.device("meta")`` too.
 
     Parameters
     ----------
@@ -31,6 +40,7 @@ def build(
     width : channel multiplier, 1 is the published network; only ours take another value.
     image_size : side of the square input in pixels.
     num_classes : number of logits; with 2 they are (real, fake).
+    published : start from the weights that timm's hub has, instead of random ones.
     options : further arguments of the network's own, such as ``drop_path_rate``.
 
     Returns
@@ -40,7 +50,8 @@ def build(
 
     Raises
     ------
-    UserError : unknown key, or a width that the network does not take.
+    UserError : unknown key, a width that the network does not take, or no published weights
+        within reach.
     """
     if not timm.is_model(key):
         near = timm.list_models(f"*{key.split('_')[0]}*")[:8]
@@ -57,7 +68,25 @@ def build(
     config = timm.get_pretrained_cfg(key)
     if "img_size" in accepted or (config is not None and config.fixed_input_size):
         arguments["img_size"] = image_size
-    return timm.create_model(key, pretrained=False, **arguments)
+    if not published:
+        return timm.create_model(key, pretrained=False, **arguments)
+    try:
+        return timm.create_model(key, pretrained=True, **arguments)
+    except UserError:
+        raise
+    except Exception as error:  # the hub's client raises errors of many libraries
+        raise UserError(
+            f"the published weights of {key} cannot be fetched ({type(error).__name__}: "
+            f"{str(error).splitlines()[0]}); without a network say pretrained: PATH of a file "
+            "that you have, or pretrained: false"
+        ) from error
+
+
+def head_of(network: nn.Module) -> tuple[str, ...]:
+    """Names of the modules that classify: what is trained first, and is new with new classes."""
+    config: Any = getattr(network, "pretrained_cfg", None) or {}
+    name = config.get("classifier") or ()
+    return (name,) if isinstance(name, str) else tuple(name)
 
 
 def parameter_count(network: nn.Module) -> int:

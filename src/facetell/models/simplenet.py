@@ -19,6 +19,8 @@ SMALLEST = 50  # px: below it nothing is left after three 7x7 convolutions and p
 class SimpleNet(nn.Module):
     """Convolutions ``conv1``-``conv3`` (each with ReLU), max-pool after each, then ``head``."""
 
+    pretrained_cfg = {"classifier": "head"}  # noqa: RUF012  (where timm's networks say it)
+
     def __init__(self, img_size: int = 256, num_classes: int = 2) -> None:
         super().__init__()
         if img_size < SMALLEST:
@@ -49,4 +51,6 @@ def simplenet(
     pretrained: bool = False, img_size: int = 256, num_classes: int = 2, **_: Any
 ) -> SimpleNet:
     """SimpleNet; 16,901,762 parameters at 256 px and two classes."""
+    if pretrained:
+        raise UserError("nobody has published weights of simplenet: say pretrained: PATH or false")
     return SimpleNet(img_size, num_classes)

@@ -25,6 +25,7 @@ def swin(
         raise UserError(f"swin needs an image size that is a multiple of 32, got {img_size}")
     return timm.create_model(
         "swinv2_tiny_window16_256",
+        pretrained=pretrained,
         img_size=img_size,
         window_size=img_size // PATCH // 4,
         drop_path_rate=0.2,
