@@ -2,16 +2,20 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from facetell.curves import error_curves
+from facetell.curves import by_epoch, error_curves
 from facetell.figures import curves as draw
 from facetell.figures.style import save
 from facetell.files import whole, write_json
 from facetell.predictions import read
 from facetell.report import report, robustness, summary
+from facetell.tables import tables
 from pipeline.stage import params, run
+
+TABLES = Path("metrics/tables")
 
 
 def main() -> None:
@@ -19,6 +23,7 @@ def main() -> None:
     # from the parameters, not from what lies in the folders: other runs leave files there
     models = list(settings["models"])
     scores = {m: json.loads(Path(f"metrics/models/{m}.json").read_text()) for m in models}
+    data, name = json.loads(Path("metrics/data.json").read_text()), settings["data"]["name"]
     tests = {}
     for model in models:
         predictions, _ = read(f"data/predictions/{model}.parquet")
@@ -26,24 +31,42 @@ def main() -> None:
     margins = {model: test["margin"].to_numpy() for model, test in tests.items()}
     labels = {model: test["label"].to_numpy() for model, test in tests.items()}
     curves = error_curves(margins, labels)
-    logs = [pd.read_csv(f"plots/train/{model}.csv").assign(model=model) for model in models]
-    tables = {
-        "roc": curves[["model", "score", "point", "fpr", "tpr"]],
-        "det": curves[["model", "score", "point", "fpr_deviate", "fnr_deviate"]],
-        "learning": pd.concat(logs, ignore_index=True),
-        "robustness": robustness(scores),
-    }
-    for name, table in tables.items():
-        with whole(f"plots/{name}.csv") as path:
-            table.to_csv(path, index=False, float_format="%.5g")
+    log = pd.concat([learning_log(model, tests[model]) for model in models], ignore_index=True)
+    changes = robustness(scores)
+    write_csv("plots/roc.csv", curves[["model", "score", "point", "fpr", "tpr"]])
+    write_csv("plots/det.csv", curves[["model", "score", "point", "fpr_deviate", "fnr_deviate"]])
+    write_csv("plots/learning.csv", log)
+    write_csv("plots/robustness.csv", changes)
     save(draw.roc(curves), "plots/compare/roc.png")
     save(draw.det(curves), "plots/compare/det.png")
-    save(draw.learning(tables["learning"]), "plots/compare/learning.png")
-    save(draw.robustness(tables["robustness"]), "plots/compare/robustness.png")
-    data = json.loads(Path("metrics/data.json").read_text())
+    save(draw.learning(log, best_epochs(scores)), "plots/compare/learning.png")
+    save(draw.robustness(changes), "plots/compare/robustness.png")
+    found = tables(scores, log, name, data["counts"])
+    for stale in TABLES.glob("*.csv"):  # of another selection
+        stale.unlink()
+    for key, table in found.items():
+        write_csv(TABLES / f"{key}.csv", table)
     with whole("metrics/report.md") as path:
-        path.write_text(report(scores, data, settings["data"]["name"]), encoding="utf-8")
+        path.write_text(report(scores, data, name, found), encoding="utf-8")
     write_json("metrics/summary.json", summary(scores, settings["headline"]), digits=4)
+
+
+def learning_log(model: str, test: pd.DataFrame) -> pd.DataFrame:
+    """A model's training log with its test curve; labels meet the test margins only here."""
+    log = pd.read_csv(f"plots/train/{model}.csv")
+    curve = by_epoch(pd.read_parquet(f"data/epochs/{model}.parquet"), test.set_index("id")["label"])
+    log.insert(0, "model", model)
+    return log.merge(curve, on="epoch", how="left", validate="one_to_one")
+
+
+def best_epochs(scores: dict[str, Any]) -> dict[str, int]:
+    """The epoch whose weights were kept, by model."""
+    return {model: found["training"]["cost"]["best_epoch"] for model, found in scores.items()}
+
+
+def write_csv(path: str | Path, table: pd.DataFrame) -> None:
+    with whole(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.5g")
 
 
 if __name__ == "__main__":

@@ -178,7 +178,7 @@ def test_report_shows_what_was_measured():
     table, manifest = scored()
     found = full(model_scores(table, manifest, 0.5, resamples=50))
     counts = {split: {"real": 1, "fake": 2} for split in ("train", "valid", "test")}
-    text = report({"m": found}, {"counts": counts, "set_aside": {"count": 3}}, "demo")
+    text = report({"m": found}, {"counts": counts, "set_aside": {"count": 3}}, "demo", {})
     assert "rendered, not photos" in text
     assert f"{found['clean']['auc']:.3f} [" in text
     assert "3 set aside" in text

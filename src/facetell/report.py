@@ -1,5 +1,6 @@
 """What ``compare`` says of the selected models: headline, tables, and a report in words."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -7,12 +8,17 @@ import pandas as pd
 from facetell.errors import UserError
 from facetell.labels import CLASSES
 from facetell.predictions import CONTROL
+from facetell.published import SOURCES
+from facetell.tables import DIFFERS, ratio
 
 Scores = dict[str, dict[str, Any]]  # metrics/models/<model>.json by model
+Form = Callable[[Any], str]  # how a number is worded
 
 HEADLINE = (
     *("accuracy", "accuracy_real", "accuracy_fake", "auc", "ap", "eer", "f1", "tpr_at_fpr_1pct"),
 )
+ABSENT = "–"
+USUAL = {"width": "1", "processes": "1"}  # not worth a column where all are so
 
 
 def summary(scores: Scores, headline: str) -> dict[str, float]:
@@ -57,8 +63,14 @@ def robustness(scores: Scores) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def report(scores: Scores, data: dict[str, Any], name: str) -> str:
-    """Markdown tables of everything above, with what a reader must know to judge them."""
+def report(
+    scores: Scores, data: dict[str, Any], name: str, tables: Mapping[str, pd.DataFrame]
+) -> str:
+    """Markdown tables of everything, with what a reader must know to judge them.
+
+    ``data`` is the content of metrics/data.json, ``name`` that of the data set, and ``tables``
+    come from ``facetell.tables``.
+    """
     counts = data["counts"]
     sizes = ", ".join(
         f"{split} {' + '.join(f'{counts[split][c]} {c}' for c in CLASSES)}" for split in counts
@@ -89,7 +101,10 @@ def report(scores: Scores, data: dict[str, Any], name: str) -> str:
             + ", ".join(f"{m} {f['variants'][CONTROL]['auc']:.3f}" for m, f in scores.items())
             + "."
         )
-    parts += ["## How they were trained", _markdown(_training(scores))]
+    for key, (title, ours, theirs) in BESIDE.items():
+        if (table := tables.get(key)) is not None:
+            said = f"{ours} {theirs}" if table["published_as"].notna().any() else ours
+            parts += [f"## {title}", said, _markdown(_beside(table, CELLS[key]))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -140,24 +155,43 @@ def _changes(scores: Scores) -> pd.DataFrame:
     return wide.loc[list(scores), list(dict.fromkeys(table["variant"]))].reset_index()
 
 
-def _training(scores: Scores) -> pd.DataFrame:
-    rows = []
-    for model, found in scores.items():
-        cost, recipe = found["training"]["cost"], found["training"]["recipe"]
-        rows.append(
-            {
-                "model": model,
-                "parameters": f"{cost['parameters']:,}",
-                "width": f"{recipe['width']:g}",
-                "input (px)": recipe["image_size"],
-                "epochs": cost["epochs"],
-                "best epoch": cost["best_epoch"],
-                "seconds": f"{cost['seconds']:.0f}",
-                "images/s": f"{cost['images_per_second']:.0f}",
-                "device": f"{cost['device']}, {cost['precision']}",
-            }
-        )
-    return pd.DataFrame(rows)
+def _beside(table: pd.DataFrame, cells: Mapping[str, tuple[str, Form]]) -> pd.DataFrame:
+    """Ours with its interval and, after a slash, what was published; idle columns are left out."""
+    shown = {"model": table["model"]}
+    for column, (title, form) in cells.items():
+        cell = _worded(table[column], form, "{}", ABSENT)
+        if f"{column}_low" in table:
+            cell += _worded(table[f"{column}_low"], form, " [{}, ")
+            cell += _worded(table[f"{column}_high"], form, "{}]")
+        if f"{column}_published" in table:
+            cell += _worded(table[f"{column}_published"], form, " / {}")
+        if set(cell) not in ({ABSENT}, {USUAL.get(column)}):
+            shown[title] = cell
+    for column in ("published_as", DIFFERS):
+        if table[column].notna().any():
+            shown[column.replace("_", " ")] = table[column].fillna(ABSENT)
+    return pd.DataFrame(shown)
+
+
+def _worded(column: "pd.Series[Any]", form: Form, frame: str, absent: str = "") -> "pd.Series[Any]":
+    words = [absent if pd.isna(value) else frame.format(form(value)) for value in column]
+    return pd.Series(words, index=column.index, dtype=object)
+
+
+def _scaled(value: float, units: tuple[str, ...] = ("", " k", " M", " G")) -> str:
+    """Three significant digits and a unit of thousands: 27579692 becomes ``27.6 M``."""
+    step = 0
+    while value >= 999.5 and step < len(units) - 1:
+        value, step = value / 1000, step + 1
+    return f"{value:.3g}{units[step]}" if value < 99.95 else f"{value:.0f}{units[step]}"
+
+
+def _bytes(gb: float) -> str:
+    return _scaled(1e9 * gb, (" B", " kB", " MB", " GB"))
+
+
+def _percent(rate: float) -> str:
+    return f"{100 * rate:.2f}"
 
 
 def _with_interval(numbers: dict[str, Any], name: str) -> str:
@@ -169,3 +203,75 @@ def _markdown(table: pd.DataFrame) -> str:
     lines = [list(map(str, table.columns)), ["---"] * table.shape[1]]
     lines += [list(map(str, row)) for row in table.itertuples(index=False)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+_COUNT, _LOSS = "{:,.0f}".format, "{:.3f}".format
+# Per table of ``facetell.tables``: its columns, as headings and forms of the numbers
+CELLS: dict[str, dict[str, tuple[str, Form]]] = {
+    "accuracy": {
+        "train": ("train", _percent),
+        "valid": ("validation", _percent),
+        "test": ("test", _percent),
+        "at_threshold": ("test at threshold", _percent),
+    },
+    "cost": {
+        "parameters": ("parameters", _COUNT),
+        "multiply_adds": ("multiply-adds", _scaled),
+        "memory_gb": ("memory", _bytes),
+        "gpu_memory_gb": ("GPU memory", _bytes),
+        "disk_gb": ("on disk", _bytes),
+        "seconds": ("seconds", _COUNT),
+        "images_per_second": ("images/s", _COUNT),
+        "epochs": ("epochs", str),
+        "best_epoch": ("best epoch", str),
+        "width": ("width", ratio),
+        "image_size": ("input (px)", str),
+        "processes": ("processes", str),
+        "device": ("device", str),
+        "precision": ("precision", str),
+    },
+    "best_epoch": {
+        "epoch": ("epoch", str),
+        "train_loss": ("train loss", _LOSS),
+        "train_accuracy": ("train", _percent),
+        "valid_loss": ("validation loss", _LOSS),
+        "valid_accuracy": ("validation", _percent),
+        "test_loss": ("test loss", _LOSS),
+        "test_accuracy": ("test", _percent),
+    },
+    "presocial": {"accuracy": ("accuracy", _percent), "f1": ("F1", _percent)},
+}
+# Per table: heading, how to read ours, how to read what was published
+BESIDE = {
+    "accuracy": (
+        "Accuracy as the UIUC report gives it (its Table 1, %)",
+        "At the epoch whose weights were kept. The verdict is fake where the margin is at least "
+        "0, which is the larger of two logits; only `test at threshold` uses the threshold chosen "
+        "on validation, and has its 95% interval.",
+        f"After a slash: {SOURCES['S0']}.",
+    ),
+    "cost": (
+        "Cost",
+        "Multiply-adds are per image; memory is the peak of the training process and what it held "
+        "on a GPU; a GB is 1e9 bytes.",
+        f"After a slash: Table 2 of {SOURCES['S0']}, at batch 32. Its images/s follow from its "
+        "time, its epochs (25 where it names none) and 100,000 images; its storage counts a GB "
+        "as 1.024e9 bytes, judging by its numbers of parameters.",
+    ),
+    "best_epoch": (
+        "Best epoch, as the course reports give it (loss in nats, the rest accuracy in %)",
+        "At the epoch whose weights were kept, by validation images alone; the verdict is fake "
+        "where the margin is at least 0. Training numbers are means over the epoch, while the "
+        "weights change.",
+        f"After a slash: S2, {SOURCES['S2']}, and S4, {SOURCES['S4']}. S4 calls its numbers for "
+        "SimpleNet approximate, and does not say whether its 98.40 is of validation or test "
+        "images. Neither states how many images it trained on.",
+    ),
+    "presocial": (
+        "Images before any platform, as the TrueFace study gives them (%)",
+        "Test images that no platform recompressed, at the threshold chosen on validation; F1 is "
+        "that of fake.",
+        f"After a slash: {SOURCES['S3']}. It does not state its split, its training, or which F1 "
+        "it means.",
+    ),
+}

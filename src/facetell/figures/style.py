@@ -33,15 +33,25 @@ plt.rcParams.update(
 
 
 def look(models: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Colour, dash and marker for each model; each stays distinct without colour too."""
+    """Colour, dash and marker for each model; up to 32 are told apart with or without colour.
+
+    Each eight models have all colours (and with them all markers) once; the next eight have the
+    next dash with the same colour.
+    """
     return {
         model: {
             "color": COLOURS[index % len(COLOURS)],
-            "linestyle": DASHES[index % len(DASHES)],
+            "linestyle": DASHES[(index + index // len(COLOURS)) % len(DASHES)],
             "marker": MARKERS[index % len(MARKERS)],
         }
         for index, model in enumerate(models)
     }
+
+
+def grid(number: int, widest: int = 5) -> tuple[int, int]:
+    """Rows and columns for ``number`` panels, as even as they can be with ``widest`` in a row."""
+    rows = -(-number // widest)
+    return rows, -(-number // rows)
 
 
 def save(figure: Figure, path: str | Path) -> None:

@@ -1,0 +1,252 @@
+"""The reports' tables and the learning curves of made-up trainings, against hand-worked cases."""
+
+import json
+import re
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from conftest import ROOT
+from sklearn import metrics as sk
+
+from facetell import predictions, published
+from facetell.curves import by_epoch
+from facetell.errors import UserError
+from facetell.figures import curves as draw
+from facetell.figures.style import look, plt
+from facetell.models import build, parameter_count
+from facetell.recipe import Recipe
+from facetell.report import report
+from facetell.scores import model_scores
+from facetell.tables import DIFFERS, TEXT, differences, tables
+from pipeline import compare
+
+COUNTS = {split: {"real": 1100, "fake": 1100} for split in ("train", "valid", "test")}
+CONFIG = yaml.safe_load((ROOT / "conf/config.yaml").read_text())
+COST = {
+    **{"parameters": 2073969, "multiply_adds": 12345678, "seconds": 98.0, "epochs": 3},
+    **{"images_per_second": 67.4, "best_epoch": 2, "memory_mib": 1000, "disk_mib": 8.0},
+    **{"processes": 1, "device": "cpu", "precision": "float32"},
+}
+
+
+def recipe(model: str, chosen: str) -> dict:
+    """A model's recipe as the files in conf/ have it, in the form that metrics/ keeps."""
+    own = yaml.safe_load((ROOT / f"conf/model/{model}.yaml").read_text())["models"][model]
+    plan = Recipe.of(CONFIG["recipes"][chosen] | (own[chosen] or {}), model)
+    return json.loads(json.dumps(asdict(plan)))
+
+
+def trained(model: str, **cost) -> dict:
+    """Scores of one model, as in metrics/models, with numbers that are easy to tell apart."""
+    clean = {"accuracy": 0.81, "interval": {"accuracy": [0.77, 0.85], "auc": [0.9, 1.0]}}
+    clean |= dict.fromkeys(("auc", "ap", "eer", "f1", "tpr_at_fpr_1pct"), 0.5)
+    for name in ("real", "fake"):
+        clean |= {f"accuracy_{name}": 0.5}
+        clean["interval"] |= {f"accuracy_{name}": [0.4, 0.6]}
+    return {
+        "clean": clean,
+        "variants": {},
+        "artefacts": {},
+        "platforms": {"original": {"accuracy": 0.803, "f1": 0.822}},
+        "training": {"recipe": recipe(model, "quick"), "cost": COST | cost},
+    }
+
+
+def learning(*models: str, epochs: int = 3) -> pd.DataFrame:
+    """In epoch e: training accuracy 0.5e, validation 0.25e, test 0.125e, and losses of 1 / e."""
+    epoch = np.arange(1, epochs + 1)
+    columns = {"epoch": epoch, "lr": 1e-3, "valid_auc": 0.6}
+    for split, step in (("train", 0.5), ("valid", 0.25), ("test", 0.125)):
+        columns |= {f"{split}_loss": 1 / epoch, f"{split}_accuracy": step * epoch}
+    return pd.concat([pd.DataFrame({"model": model} | columns) for model in models])
+
+
+def made(*models: str, **cost) -> dict[str, pd.DataFrame]:
+    return tables({m: trained(m, **cost) for m in models}, learning(*models), "demo", COUNTS)
+
+
+@pytest.mark.parametrize("row", published.ACCURACY, ids=lambda row: row.name)
+def test_nothing_differs_for_the_published_recipe_on_the_published_data(row):
+    found = differences(recipe(row.model, "paper"), "faces140k", 100_000, row.setting)
+    assert found == ("25 of 50 epochs" if row.name == "SWIN-50 Ep" else "")
+
+
+@pytest.mark.parametrize("row", published.BEST_EPOCH, ids=lambda row: row.name)
+def test_the_course_recipes_are_the_published_ones(row):
+    ours = recipe(row.model, "paper") | {"epochs": row.setting.epochs}
+    assert differences(ours, "folder", 2_200, row.setting) == "folder, 2,200 images"
+
+
+def test_published_test_accuracies_agree_with_the_changes_printed_elsewhere():
+    """S0's Table 4 gives accuracy on grayscale images and its percent change against clean ones."""
+    test = {row.name: row.values["test"] for row in published.ACCURACY}
+    printed = {"RCNN": (80.85, -11.73), "SepNet-Aug": (94.56, -2.15), "ViT": (66.30, -23.14)}
+    for name, (accuracy, change) in (printed | {"SWIN-50 Ep": (84.55, -12.13)}).items():
+        assert 100 * (accuracy / test[name] - 1) == pytest.approx(change, abs=0.006)
+
+
+def test_what_differs_is_said_in_a_few_words():
+    sepnet, swin = published.ACCURACY[1].setting, published.ACCURACY[5].setting
+    assert differences(recipe("sepnet", "quick"), "demo", 2_200, sepnet) == (
+        "demo, 2,200 images, 3 of 25 epochs, width 1/16, zero_init, 64 of 224 px, "
+        "adamw for nadam, augment flip for none"
+    )
+    ours = recipe("swin", "paper")
+    changed = ours | {"pretrained": "w.pth", "lr": 0.01, "augment": ["s0", "blur"], "width": 0.3}
+    assert differences(changed, "faces140k", 1_360, swin) == (
+        "1,360 of 100,000 images, width 3/10, pretrained, lr 0.01 for 0.001, "
+        "augment s0 + blur for none"
+    )
+    trueface = published.PRESOCIAL[1].setting  # which states neither recipe nor number of images
+    assert differences(recipe("resnet50", "quick"), "trueface", 9, trueface) == ""
+
+
+def test_accuracy_is_that_of_the_kept_epoch_at_margin_zero():
+    row = made("sepnet")["accuracy"].iloc[0]
+    assert (row["train"], row["valid"], row["test"]) == (1.0, 0.5, 0.25)
+    theirs = [row[f"{split}_published"] for split in ("train", "valid", "test")]
+    assert theirs == pytest.approx([0.9996, 0.8885, 0.8949])
+    at_threshold = [row[f"at_threshold{end}"] for end in ("", "_low", "_high")]
+    assert at_threshold == [0.81, 0.77, 0.85]
+
+
+def test_only_selected_models_have_rows_and_a_table_of_none_is_left_out():
+    found = made("swin", "mobilenetv2")
+    assert list(found) == ["accuracy", "cost", "best_epoch"]
+    assert found["accuracy"]["published_as"].tolist() == ["SWIN-25 Ep", "SWIN-50 Ep"]
+    for name in ("cost", "best_epoch"):
+        assert found[name]["model"].tolist() == ["swin", "mobilenetv2"]
+    assert found["cost"].loc[1, ["parameters_published", DIFFERS]].isna().all()
+    assert list(made("mobilenetv2")) == ["cost", "best_epoch"]
+    assert list(made("efficientnet_b0")["presocial"]["accuracy_published"]) == [0.9909]
+
+
+def test_published_speeds_and_units():
+    found = made("rcnn", "sepnet", "swin", gpu_memory_mib=1e9 / 2**20)["cost"]
+    assert found["images_per_second_published"].round().tolist() == [85, 154, 143]
+    assert found["gpu_memory_gb"].tolist() == pytest.approx([1, 1, 1])
+    assert found["disk_gb"].iloc[0] == pytest.approx(8 * 1024**2 / 1e9)
+
+
+def test_the_published_sizes_are_those_of_our_networks():
+    exact = {}
+    for row in published.COST:
+        with torch.device("meta"):
+            exact[row.model] = parameter_count(build(row.model, image_size=row.setting.image_size))
+        assert row.values["parameters"] == pytest.approx(exact[row.model], rel=4e-3)
+    for row in published.COST[:2]:  # their gigabyte: 1024 MB of 1,000,000 bytes
+        assert round(4 * exact[row.model] / 1.024e9, 2) == row.values["disk_gb"]
+
+
+def test_tables_are_machine_readable(tmp_path):
+    found = made("rcnn", "sepnet", "simplenet", "xception", "efficientnet_b0", "mobilenetv2")
+    for name, table in found.items():
+        compare.write_csv(tmp_path / "t.csv", table)
+        back = pd.read_csv(tmp_path / "t.csv")
+        assert back.columns[-1] == DIFFERS
+        for column in back.columns.difference(TEXT):
+            assert pd.api.types.is_numeric_dtype(back[column]), (name, column)
+        assert (back.filter(regex="accuracy|train|valid").fillna(0) <= 1).all(axis=None)
+    assert found["cost"]["multiply_adds"].tolist() == [12345678] * 6
+
+
+def test_report_words_ours_beside_theirs():
+    models = ("sepnet", "simplenet", "resnet50")
+    scores = {model: trained(model) for model in models}
+    data = {"counts": COUNTS, "set_aside": {"count": 0}}
+    text = report(scores, data, "demo", made(*models))
+    for words in (
+        "| sepnet | 100.00 / 99.96 | 50.00 / 88.85 | 25.00 / 89.49 | 81.00 [77.00, 85.00] |",
+        "| 2,073,969 / 506,000,000 | 12.3 M | 1.05 GB | – / 9.5 GB | 8.39 MB / 1.98 GB |",
+        "| simplenet | 2 / 3 | 0.500 | 100.00 | 0.500 | 50.00 / 87.29 | 0.500 | 25.00 / 84.62 |",
+        "| resnet50 | 80.30 / 99.71 | 82.20 / 99.71 | ResNet50 | demo, 2,200 images |",
+    ):
+        assert words in text
+    assert not re.search(r"\bnan\b|None|<NA>", text)
+    assert "After a slash" not in report(
+        {"mobilenetv2": trained("mobilenetv2")}, data, "demo", made("mobilenetv2")
+    )
+
+
+def test_test_curve_agrees_with_scikit_learn():
+    random = np.random.default_rng(4)
+    labels = pd.Series(random.integers(0, 2, 50), index=[f"i{k}" for k in range(50)])
+    parts = []
+    for epoch in (1, 2):
+        margin = random.normal(scale=9, size=50).astype(np.float32)
+        margin[:4] = 0
+        part = pd.DataFrame({"epoch": epoch, "id": labels.index, "margin": margin})
+        parts.append(part.sample(frac=1, random_state=epoch))  # in any order
+    found = by_epoch(pd.concat(parts), labels).set_index("epoch")
+    for epoch, part in zip((1, 2), parts, strict=True):
+        truth, margin = labels[part["id"]], part["margin"].astype(float)
+        loss = sk.log_loss(truth, 1 / (1 + np.exp(-margin)))
+        assert found.loc[epoch, "test_loss"] == pytest.approx(loss, rel=1e-9)
+        accuracy = sk.accuracy_score(truth, margin >= 0)
+        assert found.loc[epoch, "test_accuracy"] == pytest.approx(accuracy)
+    far = pd.DataFrame({"epoch": 1, "id": ["a", "b"], "margin": [-800.0, 800.0]})
+    assert by_epoch(far, pd.Series({"a": 1, "b": 1}))["test_loss"][0] == pytest.approx(400)
+
+
+def test_a_test_curve_of_other_images_is_noticed():
+    labels = pd.Series({"a": 1, "b": 0})
+    for ids in (["a"], ["a", "a"], ["a", "c"], ["a", "b", "b"]):
+        with pytest.raises(UserError, match="epoch 7 does not score"):
+            by_epoch(pd.DataFrame({"epoch": 7, "id": ids, "margin": 0.0}), labels)
+
+
+def test_fifteen_models_are_told_apart_with_and_without_colour():
+    styles = look(map(str, range(15))).values()
+    for keys in (("color", "linestyle"), ("linestyle", "marker")):
+        assert len({tuple(style[key] for key in keys) for style in styles}) == 15
+
+
+def test_learning_curves_have_two_panels_per_model_and_mark_the_kept_epoch():
+    models = [f"m{k}" for k in range(7)]
+    log = learning(*models)
+    log.loc[log["epoch"] == 1, "valid_loss"] = 50.0
+    figure = draw.learning(log, dict.fromkeys(models, 2))
+    shown = [axis for axis in figure.axes if axis.axison]
+    assert len(shown) == 14
+    for axis in shown:
+        *curves, mark = axis.lines
+        assert [curve.get_label() for curve in curves] == ["training", "validation", "test"]
+        assert mark.get_xdata().tolist() == [2]
+        assert axis.get_ylim()[1] <= draw.HIGHEST_LOSS
+    plt.close(figure)
+
+
+def test_compare_joins_test_margins_with_labels_and_leaves_no_stale_table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ids, labels = [f"i{k}" for k in range(8)], np.arange(8) % 2
+    clean = predictions.table("test", ids, labels, {"clean": labels * 2.0 - 0.5})
+    predictions.write("data/predictions/simplenet.parquet", clean, threshold=0.5)
+    manifest = pd.DataFrame({"id": ids, "split": "test", "label": labels, "person": ids})
+    for column in ("generator", "platform", "artefacts"):
+        manifest[column] = "original" if column == "platform" else ""
+    scores = trained("simplenet", best_epoch=1, epochs=1)
+    scores |= model_scores(clean, manifest, 0.5, resamples=5)
+    log = learning("simplenet", epochs=1).drop(columns=["model", "test_loss", "test_accuracy"])
+    for path in ("metrics/models", "metrics/tables", "plots/train", "data/epochs"):
+        (tmp_path / path).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "metrics/tables/presocial.csv").write_text("of another selection")
+    (tmp_path / "metrics/models/simplenet.json").write_text(json.dumps(scores))
+    data = {"counts": COUNTS, "set_aside": {"count": 0}}
+    (tmp_path / "metrics/data.json").write_text(json.dumps(data))
+    settings = {"models": {"simplenet": {}}, "data": {"name": "demo"}, "headline": "simplenet"}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings))
+    log.to_csv("plots/train/simplenet.csv", index=False)
+    margins = pd.DataFrame({"epoch": 1, "id": ids[::-1], "margin": 1.0})
+    margins.to_parquet("data/epochs/simplenet.parquet")
+    compare.main()
+    row = pd.read_csv("plots/learning.csv").iloc[0]
+    assert row["test_accuracy"] == 0.5
+    expected = (np.logaddexp(0, -1) + np.logaddexp(0, 1)) / 2
+    assert row["test_loss"] == pytest.approx(expected, rel=1e-4)
+    written = {path.name for path in (tmp_path / "metrics/tables").iterdir()}
+    assert written == {"cost.csv", "best_epoch.csv"}
+    assert "Best epoch" in (tmp_path / "metrics/report.md").read_text()
