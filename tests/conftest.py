@@ -2,6 +2,7 @@
 
 import io
 import os
+import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,8 @@ from facetell.packing import pack
 # two test processes share the cores: with more threads each they would only wait for each other
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
+# what is measured in tests, with one thread, does not count elsewhere
+os.environ["XDG_CACHE_HOME"] = str(Path(tempfile.gettempdir()) / "facetell-tests")
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT.parent / "shared/data/140k-sample.zip"

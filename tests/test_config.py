@@ -47,7 +47,12 @@ def test_every_choice_composes_to_recipes_that_build(model, data):
         assert (ROOT / entry["source"]).is_file()
         recipe = train.recipe(settings, key)
         with torch.device("meta"):
-            network = build(key, width=recipe.width, image_size=recipe.image_size, **recipe.options)
+            network = build(
+                train.network(settings, key),
+                width=recipe.width,
+                image_size=recipe.image_size,
+                **recipe.options,
+            )
         assert parameter_count(network) > 0
         if data == "demo":
             assert recipe.image_size == settings["data"]["fetch"]["size"]
@@ -55,15 +60,52 @@ def test_every_choice_composes_to_recipes_that_build(model, data):
             assert recipe.width == 1.0
 
 
-def test_recipes_of_the_reports():
-    settings = composed("model=starter", "data=faces140k")
-    sepnet, swin, simplenet = (train.recipe(settings, k) for k in ("sepnet", "swin", "simplenet"))
-    assert (sepnet.optimizer, sepnet.lr, sepnet.batch_size) == ("nadam", 1e-4, 32)
-    assert (sepnet.precision, sepnet.epochs) == ("float32", 25)
-    assert (swin.optimizer, swin.lr, swin.batch_size, swin.image_size) == ("sgd", 1e-3, 64, 256)
-    assert (swin.clip, swin.schedule, swin.stop_below) == (1.0, "plateau", 1e-7)
-    assert (simplenet.optimizer, simplenet.lr, simplenet.epochs) == ("adam", 1e-3, 5)
-    assert (simplenet.image_size, simplenet.augment) == (256, "course")
+def test_all_are_the_models_of_the_reports():
+    names = (
+        "rcnn rcnn_aug sepnet sepnet_aug vit swin simplenet xception vgg19 resnet50 densenet121 "
+        "mnasnet efficientnet_b0 efficientnet_b1 efficientnet_b2"
+    )
+    assert list(composed("model=all")["models"]) == names.split()
+    assert {path.stem for path in (ROOT / "conf/model").glob("*.yaml")} == {
+        *names.split(), "all", "starter", "mobilenetv2"
+    }  # fmt: skip
+
+
+# optimizer, lr, batch, epochs, px, schedule, clip, floor, augmentation, best epoch by
+S0 = {"schedule": "plateau", "clip": 1.0, "stop_below": 1e-7, "mean": (0.5,) * 3, "std": (0.5,) * 3}
+SGD = {"optimizer": "sgd", "momentum": 0.9, "lr": 1e-3}
+NADAM = {"optimizer": "nadam", "lr": 1e-4, "batch_size": 32, "precision": "float32"}
+COURSE = {"optimizer": "adam", "lr": 1e-3, "batch_size": 32, "epochs": 5, "image_size": 256,
+          "augment": "course", "select": "accuracy", "schedule": "constant",
+          "mean": (0.4914, 0.4822, 0.4465), "std": (0.2023, 0.1994, 0.2010)}  # fmt: skip
+RECIPES = {
+    "rcnn": S0 | SGD | {"batch_size": 1, "epochs": 15, "augment": None, "image_size": 224},
+    "rcnn_aug": S0 | SGD | {"batch_size": 1, "epochs": 15, "augment": "s0"},
+    "sepnet": S0 | NADAM | {"epochs": 25, "augment": None, "image_size": 224},
+    "sepnet_aug": S0 | NADAM | {"epochs": 25, "augment": "s0"},
+    "vit": S0 | SGD | {"batch_size": 64, "epochs": 25, "image_size": 224},
+    "swin": S0 | SGD | {"batch_size": 64, "epochs": 25, "image_size": 256},
+    "simplenet": COURSE | {"pretrained": False},
+    "xception": COURSE | {"pretrained": True},
+    "efficientnet_b1": {"image_size": 240},
+    "efficientnet_b2": {"image_size": 260},
+}
+
+
+@pytest.mark.parametrize("model", RECIPES)
+def test_recipes_of_the_reports(model):
+    settings = composed(f"model={model}", "data=faces140k")
+    recipe = train.recipe(settings, model)
+    assert {name: getattr(recipe, name) for name in RECIPES[model]} == RECIPES[model]
+    assert recipe.label_smoothing == 0
+
+
+def test_weights_of_a_file_are_the_same_file_in_a_queued_run(monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", "/work/space")
+    settings = composed("model=mobilenetv2", "data.recipe=finetune", "train.pretrained=a/b.pth")
+    assert train.recipe(settings, "mobilenetv2").pretrained == "/work/space/a/b.pth"
+    settings = composed("model=mobilenetv2", "data.recipe=finetune", "train.pretrained=false")
+    assert train.recipe(settings, "mobilenetv2").pretrained is False
 
 
 def test_overrides_reach_every_recipe():

@@ -4,22 +4,15 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import v2
+from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision.transforms.v2 import functional as F
 
-from facetell.errors import UserError
+from facetell.distributed import ALONE, World
 from facetell.images import decode
 from facetell.packed import Packed
 from facetell.seeding import seed_of
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-
-AUGMENTATIONS: dict[str, Callable[[int], Callable[[torch.Tensor], torch.Tensor]]] = {
-    "none": lambda size: v2.Identity(),
-    "flip": lambda size: v2.RandomHorizontalFlip(),
-    "course": lambda size: v2.Compose([v2.RandomCrop(size, padding=4), v2.RandomHorizontalFlip()]),
-}
 
 
 def fit(pixels: np.ndarray, size: int) -> torch.Tensor:
@@ -38,12 +31,16 @@ class Images(Dataset):
     """Items are (index, uint8 (3, size, size), label); index counts within the packed file."""
 
     def __init__(
-        self, packed: Packed, size: int, *, augment: str = "none", seed: int = 0, epoch: int = 0
+        self,
+        packed: Packed,
+        size: int,
+        *,
+        augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        seed: int = 0,
+        epoch: int = 0,
     ) -> None:
-        if augment not in AUGMENTATIONS:
-            raise UserError(f"augment: no {augment!r}; there are {', '.join(AUGMENTATIONS)}")
         self.packed, self.size, self.seed, self.epoch = packed, size, seed, epoch
-        self.augment = None if augment == "none" else AUGMENTATIONS[augment](size)
+        self.augment = augment
 
     def __len__(self) -> int:
         return len(self.packed)
@@ -61,24 +58,43 @@ class Images(Dataset):
         return index, image, int(self.packed.labels[index])
 
 
-def training_batches(images: Images, batch_size: int, workers: int = 0) -> DataLoader:
-    """Shuffled by the images' seed and epoch; a last batch of one is left out (batch norm)."""
+def training_order(images: Images, batch_size: int) -> list[list[int]]:
+    """Indices of each batch of an epoch, shuffled by the images' seed and epoch.
+
+    A last batch of one is left out: batch norm has nothing to average there.
+    """
     order = torch.Generator().manual_seed(seed_of(images.seed, images.epoch))
+    indices = torch.randperm(len(images), generator=order).tolist()
+    batches = [indices[at : at + batch_size] for at in range(0, len(indices), batch_size)]
+    if len(batches) > 1 and len(batches[-1]) == 1 < batch_size:
+        batches.pop()
+    return batches
+
+
+def training_batches(
+    images: Images, order: list[list[int]], workers: int = 0, world: World = ALONE
+) -> DataLoader:
+    """The part of every batch that falls to this process, in the order given."""
+    mine = [batch[world.rank :: world.size] for batch in order]
     return DataLoader(
         images,
-        batch_size=batch_size,
-        shuffle=True,
-        generator=order,
+        batch_sampler=mine,
         num_workers=workers,
-        drop_last=len(images) % batch_size == 1 and len(images) > 1,
+        pin_memory=torch.cuda.is_available(),
     )
 
 
-def scoring_batches(images: Images, batch_size: int, workers: int = 0) -> DataLoader:
-    """Every image once, in the order of the packed file."""
-    return DataLoader(images, batch_size=batch_size, num_workers=workers)
+def scoring_batches(
+    images: Images, batch_size: int, workers: int = 0, world: World = ALONE
+) -> DataLoader:
+    """Every image once, in the order of the packed file; with several processes, every nth."""
+    mine: Dataset = images
+    if world.size > 1:
+        mine = Subset(images, range(world.rank, len(images), world.size))
+    return DataLoader(mine, batch_size=batch_size, num_workers=workers)
 
 
 def to_unit(batch: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """uint8 (B, 3, S, S) to float32 in [0, 1] on the device."""
-    return batch.to(device).float().div_(255)
+    """uint8 (B, 3, S, S) to float32 in [0, 1] on the device, channels last in memory."""
+    pixels = batch.to(device, non_blocking=True)
+    return pixels.to(torch.float32, memory_format=torch.channels_last).div_(255)

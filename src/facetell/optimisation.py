@@ -1,4 +1,4 @@
-"""Optimisers, learning-rate schedules and number formats, by the names that recipes use."""
+"""Optimisers and learning-rate schedules, by the names that recipes use."""
 
 from collections.abc import Callable, Iterable
 
@@ -30,14 +30,17 @@ def optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 class Schedule:
-    """Learning rate over steps and epochs; only ``plateau`` looks at the validation loss."""
+    """Learning rate over updates and epochs; only ``plateau`` looks at the validation loss."""
 
-    NAMES = ("plateau", "onecycle", "constant")
+    NAMES = ("plateau", "onecycle", "cosine", "constant")
 
     def __init__(self, opt: torch.optim.Optimizer, recipe: Recipe, steps: int) -> None:
+        """``steps`` is the number of updates per epoch."""
         _one_of("schedule", recipe.schedule, self.NAMES)
         self.optimizer, self.stop_below = opt, recipe.stop_below
-        self.plateau = self.by_step = None
+        self.plateau: lr_scheduler.ReduceLROnPlateau | None = None
+        self.by_step: lr_scheduler.LRScheduler | None = None
+        total = max(2, recipe.epochs * steps)
         if recipe.schedule == "plateau":
             self.plateau = lr_scheduler.ReduceLROnPlateau(
                 opt, factor=0.1, patience=1, threshold=1e-2, cooldown=1
@@ -45,8 +48,10 @@ class Schedule:
         elif recipe.schedule == "onecycle":
             # momentum stays: cycling it adds nothing for the adaptive optimisers
             self.by_step = lr_scheduler.OneCycleLR(
-                opt, recipe.lr, total_steps=max(2, steps), pct_start=0.2, cycle_momentum=False
+                opt, recipe.lr, total_steps=total, pct_start=0.2, cycle_momentum=False
             )
+        elif recipe.schedule == "cosine":
+            self.by_step = _cosine(opt, round(recipe.warmup * steps), total)
 
     @property
     def lr(self) -> float:
@@ -54,10 +59,11 @@ class Schedule:
 
     @property
     def finished(self) -> bool:
+        """The learning rate has fallen below the recipe's floor."""
         return self.lr < self.stop_below
 
     def step(self) -> None:
-        """After each optimiser step."""
+        """After each update."""
         if self.by_step:
             self.by_step.step()
 
@@ -75,22 +81,14 @@ class Schedule:
             inner.load_state_dict(state)
 
 
-def autocast_type(precision: str, device: torch.device) -> torch.dtype:
-    """The number format for the forward and backward pass.
-
-    ``auto`` is bfloat16 where the hardware computes in it, float32 elsewhere: a processor without
-    it emulates bfloat16 at a fraction of the speed.
-    """
-    _one_of("precision", precision, ("auto", "float32", "bfloat16"))
-    if precision != "auto":
-        return getattr(torch, precision)
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    native: dict[str, bool] = getattr(
-        torch.cpu, "get_capabilities", dict
-    )()  # newer than our oldest torch
-    has = any(native.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
-    return torch.bfloat16 if has else torch.float32
+def _cosine(opt: torch.optim.Optimizer, warmup: int, total: int) -> lr_scheduler.LRScheduler:
+    if warmup >= total:
+        raise UserError(f"warmup: {warmup} of {total} updates leave none to train with")
+    fall = lr_scheduler.CosineAnnealingLR(opt, total - warmup)
+    if not warmup:
+        return fall
+    rise = lr_scheduler.LinearLR(opt, 1 / (warmup + 1), 1.0, warmup)
+    return lr_scheduler.SequentialLR(opt, [rise, fall], [warmup])
 
 
 def _one_of(what: str, name: str, names: Iterable[str]) -> None:

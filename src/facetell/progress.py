@@ -7,13 +7,16 @@ from typing import Any
 from tqdm import tqdm
 
 
-def progress(items: Iterable[Any] | None, what: str, total: int | None = None) -> Any:
+def progress(
+    items: Iterable[Any] | None, what: str, total: int | None = None, *, show: bool = True
+) -> Any:
     """Wrap ``items`` in a bar with an estimate; a log file gets a line every 30 s instead."""
     terminal = sys.stderr.isatty()
     return tqdm(
         items,
         desc=what,
         total=total,
+        disable=not show,
         dynamic_ncols=terminal,
         ascii=not terminal,
         mininterval=0.2 if terminal else 30,

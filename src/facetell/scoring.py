@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from facetell.detector import Detector
+from facetell.distributed import ALONE, World
 from facetell.loading import Images, scoring_batches, to_unit
 
 BATCH = 64
@@ -19,14 +20,18 @@ def margins(
     *,
     numbers: torch.dtype = torch.float32,
     workers: int = 0,
+    world: World = ALONE,
 ) -> np.ndarray:
-    """Margins of all images in their order, float64 (N,); the detector's mode is restored."""
+    """Margins of all images in their order, float64 (N,); the detector's mode is restored.
+
+    The processes of ``world`` share the images, and each gets the margins of all.
+    """
     with evaluating(detector), torch.inference_mode():
         parts = [
             margin_of(detector, to_unit(pixels, device), numbers)
-            for _, pixels, _ in scoring_batches(images, BATCH, workers)
+            for _, pixels, _ in scoring_batches(images, BATCH, workers, world)
         ]
-    return np.concatenate(parts)
+    return np.array(world.interleaved(np.concatenate(parts).tolist() if parts else []))
 
 
 def margin_of(
