@@ -242,22 +242,47 @@ def test_real_photos_go_through_the_same_pipeline(clone):
     assert found["set_aside"]["count"] == 0
 
 
-def test_a_training_that_was_killed_goes_on(clone):
+def test_a_network_of_timm_needs_one_file_and_processes_one_parameter(clone):
+    (clone / "conf/model/lcnet.yaml").write_text(
+        "# @package _global_\nmodel: lcnet\nmodels:\n  lcnet: {network: lcnet_050, "
+        "source: src/facetell/models/__init__.py, paper: {}, quick: {}, finetune: {}}\n"
+    )
+    said = call(clone, "dvc", "exp", "run", "-S", "model=lcnet", "-S", "train.processes=2")
+    assert "Traceback" not in said
+    found = read(clone / "metrics/models/lcnet.json")
+    assert found["training"]["cost"]["processes"] == 2
+    assert found["training"]["cost"]["parameters"] > 500_000
+    assert found["clean"]["n"] == read(clone / "metrics/data.json")["counts"]["test"]["real"] + (
+        read(clone / "metrics/data.json")["counts"]["test"]["fake"]
+    )
+    assert (clone / "plots/explain/lcnet/gradcam.png").exists()
+    assert "lcnet" in (clone / "metrics/report.md").read_text()
+    (clone / "conf/model/lcnet.yaml").unlink()
+    call(clone, "git", "checkout", "-q", ".")
+    call(clone, "dvc", "checkout", "-q")
+
+
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM])
+def test_a_training_that_was_killed_goes_on(clone, kill):
+    """And ends with the same bytes as one that was not."""
     command = [sys.executable, "-m", "pipeline.train", "simplenet"]
     params = clone / "params.yaml"
     settings = yaml.safe_load(params.read_text())
-    settings["train"]["epochs"] = 60
+    settings["train"]["epochs"] = 40
     params.write_text(yaml.safe_dump(settings, sort_keys=False))
     process = subprocess.Popen(command, cwd=clone, env=ENV, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     for line in process.stderr:
-        if "epoch 3/60" in line:
-            process.send_signal(signal.SIGKILL)
+        if "epoch 3/40" in line:
+            process.send_signal(kill)
             break
-    process.wait()
+    assert process.wait() == -kill
     process.stderr.close()
     assert (clone / ".cache/training/simplenet/last.pt").exists()
     said = call(clone, *command)
     assert "going on after epoch" in said
-    assert "epoch 2/60" not in said
+    assert "epoch 2/40" not in said
     assert not (clone / ".cache/training/simplenet").exists()
+    resumed = (clone / "models/simplenet.safetensors").read_bytes()
+    call(clone, *command)
+    assert (clone / "models/simplenet.safetensors").read_bytes() == resumed

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from facetell.errors import UserError
+from facetell.errors import UserError, brief
 from facetell.files import whole
 from facetell.models import build
 
@@ -73,19 +73,22 @@ def load(path: str | Path) -> tuple[Detector, Card]:
 
     Raises
     ------
-    UserError : the file is missing, cut off, or not one of ours.
+    UserError : the file is missing, cut off, not one of ours, or does not fit its network.
     """
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         values = {name: json.loads(metadata[name]) for name in Card.__dataclass_fields__}
+        lists = {name: tuple(item) for name, item in values.items() if isinstance(item, list)}
+        card = Card(**(values | lists))
+        network = build(card.network, width=card.width, image_size=card.image_size, **card.options)
+        network.load_state_dict(weights)
+    except UserError:
+        raise
     except Exception as error:
         raise UserError(
-            f"{path} is not a facetell weights file, or is cut off ({error}); train it again"
+            f"{path} is not a facetell weights file, is cut off, or is of another version of the "
+            f"network ({brief(error)}); train it again"
         ) from error
-    values = {key: tuple(item) if isinstance(item, list) else item for key, item in values.items()}
-    card = Card(**values)
-    network = build(card.network, width=card.width, image_size=card.image_size, **card.options)
-    network.load_state_dict(weights)
     return Detector(network, card.mean, card.std).eval(), card

@@ -1,12 +1,16 @@
 """The machine that tensors are computed on, and how it is best used."""
 
+import ctypes
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
 from facetell.distributed import local_rank
+
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # glibc, malloc.h
 
 
 def device() -> torch.device:
@@ -15,7 +19,22 @@ def device() -> torch.device:
         torch.cuda.set_device(local_rank())
         return torch.device("cuda", local_rank())
     torch.set_flush_denormal(True)
+    keep_freed_memory()
     return torch.device("cpu")
+
+
+def keep_freed_memory() -> None:
+    """Let malloc keep what is freed: a training step needs the same memory again.
+
+    By default every large tensor is mapped afresh, and the kernel clears it page by page; what that
+    costs is measured by ``benchmarks/memory_reuse.py``. With another C library than glibc this
+    does nothing.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(_MMAP_MAX, 0)
+        mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(_TOP_PAD, 64 * 2**20)
 
 
 def default_workers(device: torch.device) -> int:

@@ -7,7 +7,7 @@ import torch
 from timm.models import load_state_dict
 from torch import nn
 
-from facetell.errors import UserError
+from facetell.errors import UserError, brief
 from facetell.models import head_of
 
 Weights = dict[str, torch.Tensor]
@@ -62,7 +62,7 @@ def _read(path: str | Path) -> Weights:
     except Exception as error:  # safetensors and torch raise errors of many kinds
         raise UserError(
             f"{path} cannot be read as weights (safetensors, or a state dict without pickled "
-            f"code): {type(error).__name__}: {str(error).splitlines()[0]}"
+            f"code): {brief(error)}"
         ) from error
     tensors = {name: value for name, value in weights.items() if isinstance(value, torch.Tensor)}
     if not tensors:

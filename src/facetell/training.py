@@ -223,7 +223,7 @@ class _Run:
     def _train(self, bar: Any) -> dict[str, float]:
         order = training_order(self.images, self.recipe.batch_size)
         batches = training_batches(self.images, order, self.workers, self.world)
-        total = torch.zeros((), dtype=torch.float64)
+        total, seen = 0.0, 0
         correct = torch.zeros((), dtype=torch.int64)
         recent: list[tuple[torch.Tensor, int, torch.Tensor]] = []
         every = LOOK_EVERY if self.engine.device.type == "cuda" else 1
@@ -234,11 +234,11 @@ class _Run:
             bar.update()
             if len(recent) == every or step == len(order):
                 total += self._looked_at(recent)
-                bar.set_postfix(loss=f"{float(recent[-1][0]):.3f}", refresh=False)
+                seen += sum(len(images) for _, _, images in recent)
+                bar.set_postfix(loss=f"{total / seen:.3f}", refresh=False)
                 recent.clear()
-        seen = sum(map(len, order))
-        loss_sum, right = self.world.total(float(total), float(correct))
-        return {"train_loss": loss_sum / seen, "train_accuracy": right / seen}
+        total, right, count = self.world.total(total, float(correct), seen)
+        return {"train_loss": total / count, "train_accuracy": right / count}
 
     def _step(
         self, pixels: torch.Tensor, labels: torch.Tensor, batch: int
@@ -284,7 +284,7 @@ class _Run:
         edges = np.linspace(0, mine, count + 1).round().astype(int)
         return [slice(start, stop) for start, stop in pairwise(edges)]
 
-    def _looked_at(self, recent: list[tuple[torch.Tensor, int, torch.Tensor]]) -> torch.Tensor:
+    def _looked_at(self, recent: list[tuple[torch.Tensor, int, torch.Tensor]]) -> float:
         """Sum of the losses; an error that says where, if one is not finite."""
         losses = torch.stack([loss for loss, _, _ in recent]).double().cpu()
         finite = torch.isfinite(losses)
@@ -297,7 +297,7 @@ class _Run:
                 f"at learning rate {self.schedule.lr:g}, on the images {shown}: "
                 "lower lr, or set precision to float32"
             )
-        return losses.sum()
+        return float(losses.sum())
 
     def _validate(self) -> dict[str, float]:
         scores = self._margins(self.valid_set, self.numbers)

@@ -11,7 +11,7 @@ from typing import Any
 import timm
 from torch import nn
 
-from facetell.errors import UserError
+from facetell.errors import UserError, brief
 
 __all__ = ["OURS", "build", "head_of", "parameter_count"]
 
@@ -76,8 +76,8 @@ def build(
         raise
     except Exception as error:  # the hub's client raises errors of many libraries
         raise UserError(
-            f"the published weights of {key} cannot be fetched ({type(error).__name__}: "
-            f"{str(error).splitlines()[0]}); without a network say pretrained: PATH of a file "
+            f"the published weights of {key} cannot be fetched ({brief(error)}); "
+            "without a network say pretrained: PATH of a file "
             "that you have, or pretrained: false"
         ) from error
 

@@ -1,0 +1,73 @@
+"""Reading images: packed file against a folder of files, with a warm and a cold page cache.
+
+Run: python -m benchmarks.loading [--images 4000] [--size 256]
+Random batches of encoded bytes, then the same with decoding. Cold: the kernel is asked to drop
+the pages of these files before every round (posix_fadvise), which needs no rights.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.images import make
+from facetell.images import decode
+from facetell.packed import Packed
+
+
+def forget(files: list[Path]) -> None:
+    """Drop the files' pages from the cache."""
+    for file in files:
+        descriptor = os.open(file, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
+
+
+def rate(read: Callable[[int], bytes], order: np.ndarray, decoding: bool) -> float:
+    """Images/s over ``order``."""
+    started = time.perf_counter()
+    for index in order:
+        data = read(int(index))
+        if decoding:
+            decode(data)
+    return len(order) / (time.perf_counter() - started)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=4000)
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        home = Path(folder)
+        make(home, options.images, options.size)
+        files = sorted((home / "folder").rglob("*.jpg"))
+        order = np.random.default_rng(0).permutation(options.images)
+        for cold in (False, True):
+            for decoding in (False, True):
+                best = {"packed": 0.0, "folder": 0.0}
+                for _ in range(options.rounds):
+                    # opened anew: a mapping would keep its pages
+                    packed = Packed(home / "train.arrow")
+                    readers = {"packed": packed.image, "folder": lambda i: files[i].read_bytes()}
+                    for name, read in readers.items():
+                        if cold:
+                            forget([home / "train.arrow", *files])
+                        best[name] = max(best[name], rate(read, order, decoding))
+                    del packed
+                what = ("cold" if cold else "warm") + (", decoded" if decoding else ", bytes")
+                ratio = best["packed"] / best["folder"]
+                print(
+                    f"{what:15} packed {best['packed']:9.0f} images/s, folder "
+                    f"{best['folder']:9.0f}, ratio {ratio:.2f}"
+                )
+
+
+if __name__ == "__main__":
+    main()

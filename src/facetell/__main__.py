@@ -1,0 +1,8 @@
+"""``python -m facetell``, for where the command is not on the path."""
+
+import sys
+
+from facetell.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
