@@ -1,7 +1,8 @@
 """Training speed against a plain PyTorch script, and what the loader can deliver.
 
 Run: python -m benchmarks.training [--models resnet50] [--size 224] [--images 256]
-The plain script is what a tutorial has: ImageFolder, float32, the default memory layout, AdamW.
+The plain script is what a tutorial has: ImageFolder, float32, the default memory layout, AdamW,
+and the augmentation of the recipe.
 Both train in turns in one process, each for --rounds epochs after one to warm up; the fastest
 epoch of each counts. Models are taken from conf/ with the quick recipe's width and options.
 """
@@ -22,6 +23,7 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from benchmarks.images import make
+from facetell.augmentations import augmentation
 from facetell.distributed import ALONE
 from facetell.loading import Images, to_unit, training_batches, training_order
 from facetell.machine import device
@@ -36,11 +38,14 @@ from pipeline import train as stage
 def plain(network: str, recipe: Recipe, home: Path) -> Iterator[float]:
     """Epochs of a tutorial's script; yields the images/s of each."""
     size = recipe.image_size
-    steps = [transforms.Resize((size, size)), transforms.ToTensor()]
-    data = ImageFolder(
-        str(home / "folder"),
-        transforms.Compose([*steps, transforms.Normalize([0.5] * 3, [0.5] * 3)]),
-    )
+    augment = augmentation(recipe.augment, size)
+    steps = [
+        transforms.Resize((size, size)),
+        *([augment] if augment else []),  # of images of Pillow here
+        transforms.ToTensor(),
+        transforms.Normalize([0.5] * 3, [0.5] * 3),
+    ]
+    data = ImageFolder(str(home / "folder"), transforms.Compose(steps))
     loader = DataLoader(data, batch_size=recipe.batch_size, shuffle=True)
     model = build(network, width=recipe.width, image_size=size, **recipe.options).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr)
