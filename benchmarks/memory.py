@@ -11,39 +11,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import torch
-from PIL import Image
 
-import pipeline  # noqa: F401  (puts this checkout's library first)
-from facetell.archive import open_archive
+from benchmarks.images import make
 from facetell.loading import Images
+from facetell.machine import device
 from facetell.packed import Packed
-from facetell.packing import pack
 from facetell.recipe import Recipe
 from facetell.scoring import margins
-from facetell.training import train
-
-
-def make(folder: Path, count: int, size: int) -> None:
-    """Pack ``count`` JPEG images of noise; the first tenth of them also as validation set."""
-    import io
-    import zipfile
-
-    random = np.random.default_rng(0)
-    names = [f"{index}.jpg" for index in range(count)]
-    with zipfile.ZipFile(folder / "raw.zip", "w") as archive:
-        for name in names:
-            pixels = random.integers(0, 255, (size, size, 3), dtype=np.uint8)
-            buffer = io.BytesIO()
-            Image.fromarray(pixels).save(buffer, "JPEG")
-            archive.writestr(name, buffer.getvalue())
-    rows = pd.DataFrame({"id": names, "path": names, "label": np.arange(count) % 2})
-    rows = rows.assign(mask="", twin="", sha256=names)
-    with open_archive(folder / "raw.zip") as archive:
-        pack(rows, archive, folder / "train.arrow")
-        pack(rows.iloc[: count // 10], archive, folder / "valid.arrow")
+from facetell.training import Engine, train
 
 
 def use(folder: Path, size: int) -> int:
@@ -51,12 +27,12 @@ def use(folder: Path, size: int) -> int:
     torch.set_num_threads(1)
     everything, valid = Packed(folder / "train.arrow"), Packed(folder / "valid.arrow")
     recipe = Recipe(image_size=size, epochs=1, batch_size=32, lr=1e-3, precision="float32")
-    cpu = torch.device("cpu")
+    place = device()
     fit = train(
-        "simplenet", recipe, everything, valid, seed=0, device=cpu, state=folder / "state",
-        say=lambda line: None,
+        "simplenet", recipe, everything, valid, seed=0, engine=Engine(device=place),
+        state=folder / "state", say=lambda line: None,
     )  # fmt: skip
-    margins(fit.detector, Images(everything, size), cpu)
+    margins(fit.detector, Images(everything, size), place)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
@@ -72,7 +48,7 @@ def main() -> None:
     peaks = {}
     for count in options.counts:
         with tempfile.TemporaryDirectory() as folder:
-            make(Path(folder), count, options.size)
+            make(Path(folder), count, options.size, distinct=500)
             command = [sys.executable, "-m", "benchmarks.memory", "--use", folder]
             done = subprocess.run(
                 [*command, "--size", str(options.size)], capture_output=True, text=True, check=True

@@ -64,7 +64,8 @@ def ours(network: str, recipe: Recipe, home: Path) -> Iterator[tuple[float, str]
     """Epochs of facetell's training, without validation as above; images/s and precision."""
     sets = [Packed(home / f"{split}.arrow") for split in ("train", "valid")]
     run = _Run(
-        network, recipe, sets[0], sets[1], None, 0, Engine(device=device()), ALONE, lambda _: None
+        *(network, network, recipe, *sets, None, 0),
+        *(Engine(device=device()), ALONE, lambda _: None),
     )
     run.detector.train()
     while True:

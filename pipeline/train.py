@@ -71,6 +71,7 @@ def fit(model: str) -> None:
             compile=chosen["compile"],
         ),
         watch=test_set,
+        name=model,
     )
     if not current().first:
         return

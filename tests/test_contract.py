@@ -252,9 +252,8 @@ def test_a_network_of_timm_needs_one_file_and_processes_one_parameter(clone):
     found = read(clone / "metrics/models/lcnet.json")
     assert found["training"]["cost"]["processes"] == 2
     assert found["training"]["cost"]["parameters"] > 500_000
-    assert found["clean"]["n"] == read(clone / "metrics/data.json")["counts"]["test"]["real"] + (
-        read(clone / "metrics/data.json")["counts"]["test"]["fake"]
-    )
+    counts = read(clone / "metrics/data.json")["counts"]["test"]
+    assert found["clean"]["n"] == counts["real"] + counts["fake"]
     assert (clone / "plots/explain/lcnet/gradcam.png").exists()
     assert "lcnet" in (clone / "metrics/report.md").read_text()
     (clone / "conf/model/lcnet.yaml").unlink()

@@ -77,6 +77,7 @@ def train(
     state: Path,
     engine: Engine = Engine(),
     watch: Packed | None = None,
+    name: str | None = None,
     say: Say = lambda line: print(line, file=sys.stderr),
 ) -> Fit:
     """Train ``network`` by ``recipe``; what was done before a kill is taken up again.
@@ -91,6 +92,7 @@ def train(
     state : folder for the resumable state, written after every epoch. It is taken up only if it
         was made by the same network, recipe, seed and images; afterwards the caller removes it.
     watch : images to score after every epoch, to be drawn; their labels are never looked at.
+    name : what the model is called in messages; the network's key if None.
     say : gets a line of text per epoch.
 
     Raises
@@ -102,21 +104,22 @@ def train(
         say = lambda line: None  # noqa: E731
     with repeatable(engine.deterministic, engine.device):
         torch.manual_seed(seed)
-        run = _Run(network, recipe, train_set, valid_set, watch, seed, engine, world, say)
+        name = name or network
+        run = _Run(network, name, recipe, train_set, valid_set, watch, seed, engine, world, say)
         run.resume(state)
-        bar = progress(None, f"training {network}", recipe.epochs * run.steps, show=world.first)
+        bar = progress(None, f"training {name}", recipe.epochs * run.steps, show=world.first)
         bar.update(run.epoch * run.steps)
         while run.epoch < recipe.epochs and not run.schedule.finished:
             row = run.one_epoch(bar)
             say(
-                f"{network} epoch {run.epoch}/{recipe.epochs}: loss {row['train_loss']:.4f}, "
+                f"{name} epoch {run.epoch}/{recipe.epochs}: loss {row['train_loss']:.4f}, "
                 f"validation loss {row['valid_loss']:.4f}, accuracy {row['valid_accuracy']:.4f}, "
                 f"AUC {row['valid_auc']:.4f}, {run.seconds:.0f} s"
             )
             run.save(state)
         bar.close()
         if run.schedule.finished and run.epoch < recipe.epochs:
-            say(f"{network}: the learning rate fell below {recipe.stop_below:g}, training ended")
+            say(f"{name}: the learning rate fell below {recipe.stop_below:g}, training ended")
         return run.result()
 
 
@@ -125,6 +128,7 @@ class _Run:
     """A training under way: what is fixed, and below it what changes and is saved."""
 
     network: str
+    name: str
     recipe: Recipe
     train_set: Packed
     valid_set: Packed
@@ -175,7 +179,7 @@ class _Run:
         if isinstance(given, str):
             fresh = load_weights(network, given)
             self.say(
-                f"{self.network}: weights of {given}"
+                f"{self.name}: weights of {given}"
                 + (f"; from random ones: {', '.join(fresh)}" if fresh else "")
             )
         return network
@@ -293,7 +297,7 @@ class _Run:
             ids = [self.train_set.ids[index] for index in indices.tolist()]
             shown = ", ".join(ids[:8]) + (f" and {len(ids) - 8} more" if len(ids) > 8 else "")
             raise UserError(
-                f"{self.network}: loss {float(loss)} in epoch {self.epoch + 1}, step {step}, "
+                f"{self.name}: loss {float(loss)} in epoch {self.epoch + 1}, step {step}, "
                 f"at learning rate {self.schedule.lr:g}, on the images {shown}: "
                 "lower lr, or set precision to float32"
             )
@@ -304,7 +308,7 @@ class _Run:
         labels = self.valid_set.labels
         if not np.isfinite(scores).all():
             raise UserError(
-                f"{self.network}: the answers on validation images are not finite after epoch "
+                f"{self.name}: the answers on validation images are not finite after epoch "
                 f"{self.epoch + 1}: lower lr, or set precision to float32"
             )
         # the cross-entropy of two logits depends on their difference alone
@@ -386,4 +390,4 @@ class _Run:
             setattr(self, name, content[name])
         for name in self.PARTS:
             getattr(self, name).load_state_dict(content[name])
-        self.say(f"{self.network}: going on after epoch {self.epoch}")
+        self.say(f"{self.name}: going on after epoch {self.epoch}")
