@@ -142,6 +142,10 @@ def test_saved_detectors_come_back_whole(packed_set, tmp_path):
     card = Card(network="simplenet", width=1.0, image_size=64, mean=RECIPE.mean, std=RECIPE.std,
                 threshold=result.threshold, data="f" * 64)  # fmt: skip
     save(result.detector, card, tmp_path / "m.safetensors")
+    for _ in range(5):  # the same weights are the same bytes
+        save(result.detector, card, tmp_path / "again.safetensors")
+        again = (tmp_path / "again.safetensors").read_bytes()
+        assert again == (tmp_path / "m.safetensors").read_bytes()
     back, read = load(tmp_path / "m.safetensors")
     assert read == card
     assert same(back, result.detector)

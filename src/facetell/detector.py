@@ -66,6 +66,22 @@ def save(detector: Detector, card: Card, path: str | Path) -> None:
     weights = {name: value.contiguous() for name, value in detector.network.state_dict().items()}
     with whole(path) as temporary:
         save_file(weights, temporary, metadata=metadata)
+        _order_metadata(temporary)
+
+
+def _order_metadata(path: Path) -> None:
+    """Sort the metadata in a safetensors header, which are written in random order.
+
+    The same weights must be the same bytes, or dvc would take them for changed.
+    """
+    with open(path, "r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        assert len(text) <= size, "the header has grown by sorting"
+        file.seek(8)
+        file.write(text.ljust(size))  # padded with spaces, as the format allows
 
 
 def load(path: str | Path) -> tuple[Detector, Card]:
