@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -12,6 +11,7 @@ from facetell.figures.style import save
 from facetell.files import whole, write_json
 from facetell.predictions import read
 from facetell.report import report, robustness, summary
+from facetell.spectra import NETWORK
 from facetell.tables import tables
 from pipeline.stage import params, run
 
@@ -22,10 +22,11 @@ def main() -> None:
     settings = params()
     # from the parameters, not from what lies in the folders: other runs leave files there
     models = list(settings["models"])
-    scores = {m: json.loads(Path(f"metrics/models/{m}.json").read_text()) for m in models}
+    rated = [*models, NETWORK]  # the baseline stands in every table, but is no choice
+    scores = {m: json.loads(Path(f"metrics/models/{m}.json").read_text()) for m in rated}
     data, name = json.loads(Path("metrics/data.json").read_text()), settings["data"]["name"]
     tests = {}
-    for model in models:
+    for model in rated:
         predictions, _ = read(f"data/predictions/{model}.parquet")
         tests[model] = predictions.query("split == 'test' and variant == 'clean'")
     margins = {model: test["margin"].to_numpy() for model, test in tests.items()}
@@ -39,7 +40,8 @@ def main() -> None:
     write_csv("plots/robustness.csv", changes)
     save(draw.roc(curves), "plots/compare/roc.png")
     save(draw.det(curves), "plots/compare/det.png")
-    save(draw.learning(log, best_epochs(scores)), "plots/compare/learning.png")
+    best = {m: scores[m]["training"]["cost"]["best_epoch"] for m in models}
+    save(draw.learning(log, best), "plots/compare/learning.png")
     save(draw.robustness(changes), "plots/compare/robustness.png")
     found = tables(scores, log, name, data["counts"])
     for stale in TABLES.glob("*.csv"):  # of another selection
@@ -48,7 +50,8 @@ def main() -> None:
         write_csv(TABLES / f"{key}.csv", table)
     with whole("metrics/report.md") as path:
         path.write_text(report(scores, data, name, found), encoding="utf-8")
-    write_json("metrics/summary.json", summary(scores, settings["headline"]), digits=4)
+    chosen = {model: scores[model] for model in models}
+    write_json("metrics/summary.json", summary(chosen, settings["headline"]), digits=4)
 
 
 def learning_log(model: str, test: pd.DataFrame) -> pd.DataFrame:
@@ -57,11 +60,6 @@ def learning_log(model: str, test: pd.DataFrame) -> pd.DataFrame:
     curve = by_epoch(pd.read_parquet(f"data/epochs/{model}.parquet"), test.set_index("id")["label"])
     log.insert(0, "model", model)
     return log.merge(curve, on="epoch", how="left", validate="one_to_one")
-
-
-def best_epochs(scores: dict[str, Any]) -> dict[str, int]:
-    """The epoch whose weights were kept, by model."""
-    return {model: found["training"]["cost"]["best_epoch"] for model, found in scores.items()}
 
 
 def write_csv(path: str | Path, table: pd.DataFrame) -> None:

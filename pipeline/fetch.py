@@ -1,4 +1,4 @@
-"""fetch: get the data set as one archive, data/raw/<name>.zip."""
+"""fetch: get the archives of every set, into data/raw/<name>/<set>/."""
 
 import os
 from pathlib import Path
@@ -6,41 +6,60 @@ from typing import Any
 
 from facetell.errors import UserError
 from pipeline.stage import params, run, user_path
+from pipeline.watch import archives
 
 
 def main() -> None:
     data = params()["data"]
-    target = Path(f"data/raw/{data['name']}.zip")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    FETCH[data["layout"]](target, **data["fetch"])
+    for name, settings in data["sets"].items():
+        fetch(name, settings, Path(f"data/raw/{data['name']}/{name}"))
 
 
-def render(target: Path, **settings: Any) -> None:
+def fetch(name: str, settings: dict[str, Any], folder: Path) -> None:
+    """One set, from where its settings say that it is: the user's own files go first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{name}.zip"
+    if settings.get("render"):
+        render(target, settings["render"])
+    elif settings.get("root"):
+        from facetell.sources import folder as source
+
+        source.fetch(target, root=user_path(settings["root"]))
+    elif given := archives(settings):
+        copy(given, target, settings["sha256"])
+    elif settings.get("kaggle"):
+        from facetell.sources import kaggle
+
+        downloads = user_path(".cache/downloads")
+        kaggle.fetch(
+            target, dataset=settings["kaggle"], expected=settings["sha256"], downloads=downloads
+        )
+    else:
+        raise UserError(
+            "data.root is not set: say where your images are, -S data.root=PATH (or "
+            f"data.archive=PATH.zip; in a mix data.sets.{name}.root)"
+        )
+
+
+def render(target: Path, settings: dict[str, Any]) -> None:
     from facetell.demo import write_archive
 
     write_archive(target, workers=os.cpu_count() or 1, **settings)
 
 
-def download(target: Path, kaggle: str, archive: str | None, sha256: str | None) -> None:
-    from facetell.sources import kaggle as client
+def copy(given: list[Path], target: Path, sha256: str | None) -> None:
     from facetell.sources import local
 
-    if archive:
-        local.fetch(target, archive=user_path(archive), expected=sha256)
-    else:
-        downloads = user_path(".cache/downloads")
-        client.fetch(target, dataset=kaggle, expected=sha256, downloads=downloads)
+    if len(given) == 1:
+        local.fetch(target, archive=given[0], expected=sha256)
+        return
+    if sha256:
+        raise UserError("data.sha256 is of one archive, but data.archive names several")
+    if len({path.stem for path in given}) < len(given):
+        raise UserError("data.archive: two archives have the same file name; rename one of them")
+    for path in given:
+        local.fetch(target.with_name(f"{path.stem}.zip"), archive=path, expected=None)
 
-
-def collect(target: Path, root: str | None) -> None:
-    from facetell.sources import folder
-
-    if not root:
-        raise UserError("data.root is not set: say where your images are, -S data.root=PATH")
-    folder.fetch(target, root=user_path(root))
-
-
-FETCH: dict[str, Any] = {"demo": render, "faces140k": download, "folder": collect}
 
 if __name__ == "__main__":
     run(main)

@@ -1,5 +1,6 @@
 """pack: one memory-mapped file of encoded images per split."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pandas as pd
@@ -7,15 +8,22 @@ import pandas as pd
 from facetell.archive import open_archive
 from facetell.labels import SPLITS
 from facetell.packing import pack
+from facetell.reencoding import Treatment
 from pipeline.stage import params, run
 
 
 def main() -> None:
+    data = params()["data"]
+    harmonise = Treatment(harmonise=data["harmonise"], **data["harmonised"])
     manifest = pd.read_parquet("data/manifest.parquet")
-    with open_archive(f"data/raw/{params()['data']['name']}.zip") as archive:
+    with ExitStack() as stack:
+        archives = {
+            name: stack.enter_context(open_archive(Path(f"data/raw/{data['name']}/{name}")))
+            for name in data["sets"]
+        }
         for split in SPLITS:
             part = manifest[manifest["split"] == split]
-            pack(part, archive, Path(f"data/packed/{split}.arrow"))
+            pack(part, archives, Path(f"data/packed/{split}.arrow"), harmonise)
 
 
 if __name__ == "__main__":

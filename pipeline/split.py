@@ -1,20 +1,49 @@
-"""split: look at every image, set the unusable aside, and give each a split."""
+"""split: look at every image, give each a split, and stop where a face is on two sides."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
 
 from facetell.archive import open_archive
-from facetell.files import whole, write_json
+from facetell.dataset import build
+from facetell.files import whole
 from facetell.layouts import rows
-from facetell.manifest import build, summary
+from facetell.leaks import gate
+from facetell.reencoding import Treatment
 from pipeline.stage import params, run
 
 
 def main() -> None:
     data = params()["data"]
-    with open_archive(f"data/raw/{data['name']}.zip") as archive:
-        table = rows(data["layout"], archive)
-        manifest, aside = build(table, archive, **data["split"])
+    raw, split = Path(f"data/raw/{data['name']}"), dict(data["split"])
+    mode = split.pop("leaks")
+    tables = {}
+    for name, settings in data["sets"].items():
+        with open_archive(raw / name) as archive:
+            tables[name] = rows(settings["layout"], archive)
+    found = build(
+        tables,
+        raw,
+        **split,
+        drop=mode == "drop",
+        train_on=data["train_on"],
+        uses={name: settings["use"] for name, settings in data["sets"].items()},
+        launder=data["launder"],
+        harmonise=Treatment(harmonise=data["harmonise"], **data["harmonised"]),
+        workers=os.cpu_count() or 1,
+    )
+    # listed before the gate: whoever is stopped there wants to see them
+    write_csv("metrics/leaks.csv", found.leaks)
+    write_csv("metrics/set_aside.csv", found.aside)
+    gate(found.leaks, mode, "metrics/leaks.csv")
     with whole("data/manifest.parquet") as path:
-        manifest.to_parquet(path, index=False)
-    write_json("metrics/data.json", summary(manifest, aside))
+        found.manifest.to_parquet(path, index=False)
+
+
+def write_csv(path: str, table: pd.DataFrame) -> None:
+    with whole(path) as temporary:
+        table.to_csv(temporary, index=False)
 
 
 if __name__ == "__main__":

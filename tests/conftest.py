@@ -14,9 +14,9 @@ import torch
 from PIL import Image
 
 from facetell.archive import open_archive
+from facetell.dataset import Dataset, build
 from facetell.labels import SPLITS
 from facetell.layouts import rows
-from facetell.manifest import build
 from facetell.packing import pack
 
 # two test processes share the cores: with more threads each they would only wait for each other
@@ -75,15 +75,24 @@ def folder_entries(count: dict[str, int], make: Callable[[int, int], bytes]) -> 
 def packed_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with manifest.parquet and {train,valid,test}.arrow of easily separable images."""
     home = tmp_path_factory.mktemp("packed")
-    path = write_zip(
-        home / "set.zip", folder_entries({"train": 24, "valid": 12, "test": 12}, separable)
-    )
-    with open_archive(path) as archive:
-        manifest, _ = build(rows("folder", archive), archive, valid=0, test=0, seed=0)
-        manifest.to_parquet(home / "manifest.parquet")
+    entries = folder_entries({"train": 24, "valid": 12, "test": 12}, separable)
+    manifest = built(home, entries).manifest
+    manifest.to_parquet(home / "manifest.parquet")
+    with open_archive(home / "raw/folder") as archive:
         for split in SPLITS:
-            pack(manifest[manifest["split"] == split], archive, home / f"{split}.arrow")
+            part = manifest[manifest["split"] == split]
+            pack(part, {"folder": archive}, home / f"{split}.arrow")
     return home
+
+
+def built(home: Path, entries: dict[str, bytes], layout: str = "folder", **options) -> Dataset:
+    """The work of the split stage on a zip of ``entries``, which lies in ``home/raw/<layout>``."""
+    raw = home / "raw"
+    (raw / layout).mkdir(parents=True, exist_ok=True)
+    path = write_zip(raw / layout / "set.zip", entries)
+    with open_archive(path) as archive:
+        tables = {layout: rows(layout, archive)}
+    return build(tables, raw, **({"valid": 0, "test": 0, "seed": 0} | options))
 
 
 @pytest.fixture

@@ -1,17 +1,17 @@
 """Archives, layouts, manifest and packed files."""
 
 import numpy as np
-import pandas as pd
 import pytest
-from conftest import SAMPLE, folder_entries, picture, separable, write_zip
+from conftest import SAMPLE, built, folder_entries, picture, separable, write_zip
 
 from facetell import archive as archives
+from facetell.audit import counts
 from facetell.errors import UserError
 from facetell.files import sha256, whole, write_json
 from facetell.images import Unusable
 from facetell.labels import SPLITS
 from facetell.layouts import rows
-from facetell.manifest import COLUMNS, assign_splits, build, summary
+from facetell.manifest import COLUMNS
 from facetell.packed import Packed
 from facetell.packing import pack
 from facetell.sources import folder as folder_source
@@ -40,16 +40,16 @@ def kaggle_entries() -> dict[str, bytes]:
 
 
 def test_kaggle_labels_are_turned_round(tmp_path):
-    path = write_zip(tmp_path / "a.zip", kaggle_entries())
-    with archives.open_archive(path) as archive:
-        table = rows("faces140k", archive)
-        manifest, aside = build(table, archive, valid=0, test=0, seed=0)
-    assert aside == []
+    manifest, aside, leaks = built(tmp_path, kaggle_entries(), "faces140k")
+    assert len(aside) == 0
+    assert len(leaks) == 0
     assert tuple(manifest.columns) == COLUMNS
     assert (manifest["label"] == manifest["path"].str.contains("/fake/")).all()
     assert manifest.groupby("split").size().to_dict() == {"train": 7, "valid": 7, "test": 7}
     assert (manifest["jpeg_quality"] == 75).all()
     assert (manifest["generator"] == "").eq(manifest["label"] == 0).all()
+    assert (manifest["ffhq_id"].isna() == (manifest["label"] == 1)).all()
+    assert set(manifest["platform"]) == {"presocial"}
 
 
 def test_kaggle_contradicting_labels_are_refused(tmp_path):
@@ -66,7 +66,7 @@ def test_kaggle_contradicting_labels_are_refused(tmp_path):
 def test_the_real_sample_has_its_published_counts():
     with archives.open_archive(SAMPLE) as archive:
         table = rows("faces140k", archive)
-        names = set(archive.namelist())
+        names = set(archive.names)
     counts = table.groupby(["split", "label"]).size().to_dict()
     assert counts == {
         **{("train", 0): 797, ("train", 1): 563, ("valid", 0): 156},
@@ -106,47 +106,22 @@ def test_folder_names_are_understood(tmp_path, synthetic, valid):
     assert (table["label"] == table["path"].str.contains(synthetic)).all()
 
 
-def test_unsplit_folders_are_split_by_person_and_class():
-    people = pd.DataFrame(
-        {
-            "split": "",
-            "person": [f"p{i // 2}" for i in range(400)],
-            "label": [int(i // 2 % 4 == 0) for i in range(400)],
-        }
-    )
-    split = assign_splits(people, valid=0.1, test=0.2, seed=1)
-    assert (split.groupby(people["person"]).nunique() == 1).all()
-    for label in (0, 1):
-        share = split[people["label"] == label].value_counts(normalize=True)
-        assert share["test"] == pytest.approx(0.2, abs=0.02)
-        assert share["valid"] == pytest.approx(0.1, abs=0.02)
-    assert split.equals(assign_splits(people, valid=0.1, test=0.2, seed=1))
-    assert not split.equals(assign_splits(people, valid=0.1, test=0.2, seed=2))
-
-
 def test_broken_images_are_set_aside_with_a_reason(tmp_path):
     entries = folder_entries({"train": 3, "valid": 2, "test": 2}, separable)
     entries["train/fake/broken.jpg"] = picture()[:500]
     entries["train/real/empty.png"] = b""
-    path = write_zip(tmp_path / "a.zip", entries)
-    with archives.open_archive(path) as archive:
-        manifest, aside = build(rows("folder", archive), archive, valid=0, test=0, seed=0)
-    assert {entry["path"] for entry in aside} == {"train/fake/broken.jpg", "train/real/empty.png"}
-    assert all(entry["reason"] for entry in aside)
-    found = summary(manifest, aside)
-    assert found["counts"]["train"] == {"real": 3, "fake": 3}
-    assert found["set_aside"]["count"] == 2
+    manifest, aside, _ = built(tmp_path, entries)
+    assert set(aside["path"]) == {"train/fake/broken.jpg", "train/real/empty.png"}
+    assert set(aside["set"]) == {"folder"}
+    assert (aside["reason"] != "").all()
+    assert counts(manifest)["train"] == {"real": 3, "fake": 3}
 
 
 def test_nothing_left_of_a_class_stops_with_one_error(tmp_path):
     entries = folder_entries({"train": 2, "valid": 2, "test": 2}, separable)
     entries = {n: (b"" if n.startswith("test/fake") else d) for n, d in entries.items()}
-    path = write_zip(tmp_path / "a.zip", entries)
-    with (
-        archives.open_archive(path) as archive,
-        pytest.raises(UserError, match="no usable fake image is left for the split 'test'"),
-    ):
-        build(rows("folder", archive), archive, valid=0, test=0, seed=0)
+    with pytest.raises(UserError, match="no usable fake image is left for the split 'test'"):
+        built(tmp_path, entries)
 
 
 @pytest.mark.parametrize("name", ["../evil.jpg", "/etc/evil.jpg", "a/../../b.jpg", "C:\\evil.jpg"])
@@ -172,10 +147,10 @@ def test_a_damaged_entry_is_unusable_not_fatal(tmp_path):
     path.write_bytes(bytes(data))
     with archives.open_archive(path) as archive:
         with pytest.raises(Unusable, match="damaged"):
-            archives.read_entry(archive, "a.jpg")
+            archive.read("a.jpg")
         with pytest.raises(Unusable, match="not in the archive"):
-            archives.read_entry(archive, "c.jpg")
-        assert archives.read_entry(archive, "b.jpg") == picture(1)
+            archive.read("c.jpg")
+        assert archive.read("b.jpg") == picture(1)
 
 
 def test_local_archive_is_checked_before_anything_is_written(tmp_path):
@@ -214,7 +189,7 @@ def test_packed_images_are_the_original_bytes_in_manifest_order(packed_set, mani
     part = manifest[manifest["split"] == "train"]
     assert packed.ids == list(part["id"])
     assert (packed.labels == part["label"].to_numpy()).all()
-    with archives.open_archive(packed_set / "set.zip") as archive:
+    with archives.open_archive(packed_set / "raw/folder") as archive:
         for index, path in enumerate(part["path"]):
             assert packed.image(index) == archive.read(path)
     assert packed.mask(0) is None
@@ -222,8 +197,8 @@ def test_packed_images_are_the_original_bytes_in_manifest_order(packed_set, mani
 
 def test_packing_twice_gives_the_same_bytes(packed_set, manifest, tmp_path):
     part = manifest[manifest["split"] == "valid"]
-    with archives.open_archive(packed_set / "set.zip") as archive:
-        pack(part, archive, tmp_path / "again.arrow")
+    with archives.open_archive(packed_set / "raw/folder") as archive:
+        pack(part, {"folder": archive}, tmp_path / "again.arrow")
     assert sha256(tmp_path / "again.arrow") == sha256(packed_set / "valid.arrow")
 
 

@@ -60,7 +60,7 @@ def test_exif_rotation_is_applied():
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned: show it rotated by 90 degrees clockwise
     data = encoded(Image.fromarray(RGB), "JPEG", quality=98, exif=exif)
-    facts = inspect(data)
+    facts, _ = inspect(data)
     assert (facts.width, facts.height) == (48, 64)
     turned = np.rot90(RGB, -1)
     assert np.abs(decode(data).astype(int) - turned).mean() < 4
@@ -86,11 +86,11 @@ def test_unusable_images_say_why(data, reason):
 
 @pytest.mark.parametrize("quality", [10, 45, 50, 75, 92, 100])
 def test_jpeg_quality_is_read_from_the_table(quality):
-    assert inspect(picture(quality=quality)).jpeg_quality == quality
+    assert inspect(picture(quality=quality))[0].jpeg_quality == quality
 
 
 def test_only_jpeg_has_a_quality():
-    assert inspect(picture(kind="PNG")).jpeg_quality is None
+    assert inspect(picture(kind="PNG"))[0].jpeg_quality is None
 
 
 def test_quality_does_not_depend_on_the_order_of_the_table():

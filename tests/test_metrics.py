@@ -121,7 +121,7 @@ def scored(n: int = 40):
             "label": labels,
             "person": [f"p{k // 4}" for k in range(n)],
             "generator": np.where(labels, np.where(np.arange(n) % 4 == 1, "a", "b"), ""),
-            "platform": "original",
+            "platform": "presocial",
             "artefacts": np.where(labels, np.where(np.arange(n) % 4 == 1, "x+y", "x"), ""),
         }
     )

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import asdict
 
 import numpy as np
@@ -25,6 +26,19 @@ from facetell.tables import DIFFERS, TEXT, differences, tables
 from pipeline import compare
 
 COUNTS = {split: {"real": 1100, "fake": 1100} for split in ("train", "valid", "test")}
+WARNING = "JPEG quality alone tells fake from real with AUC 0.70 [0.65, 0.75]"
+DATA = {  # metrics/data.json
+    "counts": COUNTS,
+    "unused": 0,
+    "set_aside": {"count": 0},
+    "pairs_across_splits": {},
+    "audit": {
+        "images": 900,
+        "auc": {"jpeg_quality": {"auc": 0.7, "low": 0.65, "high": 0.75}},
+        "warnings": [WARNING],
+    },
+}
+NO_EPOCHS = {"epochs": None, "best_epoch": None}
 CONFIG = yaml.safe_load((ROOT / "conf/config.yaml").read_text())
 COST = {
     **{"parameters": 2073969, "multiply_adds": 12345678, "seconds": 98.0, "epochs": 3},
@@ -51,7 +65,7 @@ def trained(model: str, **cost) -> dict:
         "clean": clean,
         "variants": {},
         "artefacts": {},
-        "platforms": {"original": {"accuracy": 0.803, "f1": 0.822}},
+        "platforms": {"presocial": {"accuracy": 0.803, "f1": 0.822}},
         "training": {"recipe": recipe(model, "quick"), "cost": COST | cost},
     }
 
@@ -157,18 +171,19 @@ def test_tables_are_machine_readable(tmp_path):
 def test_report_words_ours_beside_theirs():
     models = ("sepnet", "simplenet", "resnet50")
     scores = {model: trained(model) for model in models}
-    data = {"counts": COUNTS, "set_aside": {"count": 0}}
-    text = report(scores, data, "demo", made(*models))
+    text = report(scores, DATA, "demo", made(*models))
     for words in (
         "| sepnet | 100.00 / 99.96 | 50.00 / 88.85 | 25.00 / 89.49 | 81.00 [77.00, 85.00] |",
         "| 2,073,969 / 506,000,000 | 12.3 M | 1.05 GB | – / 9.5 GB | 8.39 MB / 1.98 GB |",
         "| simplenet | 2 / 3 | 0.500 | 100.00 | 0.500 | 50.00 / 87.29 | 0.500 | 25.00 / 84.62 |",
+        f"**Warning**: {WARNING}",
+        "| jpeg quality | 0.70 [0.65, 0.75] |",
         "| resnet50 | 80.30 / 99.71 | 82.20 / 99.71 | ResNet50 | demo, 2,200 images |",
     ):
         assert words in text
     assert not re.search(r"\bnan\b|None|<NA>", text)
     assert "After a slash" not in report(
-        {"mobilenetv2": trained("mobilenetv2")}, data, "demo", made("mobilenetv2")
+        {"mobilenetv2": trained("mobilenetv2")}, DATA, "demo", made("mobilenetv2")
     )
 
 
@@ -227,7 +242,7 @@ def test_compare_joins_test_margins_with_labels_and_leaves_no_stale_table(tmp_pa
     predictions.write("data/predictions/simplenet.parquet", clean, threshold=0.5)
     manifest = pd.DataFrame({"id": ids, "split": "test", "label": labels, "person": ids})
     for column in ("generator", "platform", "artefacts"):
-        manifest[column] = "original" if column == "platform" else ""
+        manifest[column] = "presocial" if column == "platform" else ""
     scores = trained("simplenet", best_epoch=1, epochs=1)
     scores |= model_scores(clean, manifest, 0.5, resamples=5)
     log = learning("simplenet", epochs=1).drop(columns=["model", "test_loss", "test_accuracy"])
@@ -235,8 +250,11 @@ def test_compare_joins_test_margins_with_labels_and_leaves_no_stale_table(tmp_pa
         (tmp_path / path).mkdir(parents=True, exist_ok=True)
     (tmp_path / "metrics/tables/presocial.csv").write_text("of another selection")
     (tmp_path / "metrics/models/simplenet.json").write_text(json.dumps(scores))
-    data = {"counts": COUNTS, "set_aside": {"count": 0}}
-    (tmp_path / "metrics/data.json").write_text(json.dumps(data))
+    (tmp_path / "metrics/models/spectral.json").write_text(
+        json.dumps(scores | {"training": scores["training"] | {"cost": COST | NO_EPOCHS}})
+    )
+    shutil.copy("data/predictions/simplenet.parquet", "data/predictions/spectral.parquet")
+    (tmp_path / "metrics/data.json").write_text(json.dumps(DATA))
     settings = {"models": {"simplenet": {}}, "data": {"name": "demo"}, "headline": "simplenet"}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings))
     log.to_csv("plots/train/simplenet.csv", index=False)
@@ -249,4 +267,9 @@ def test_compare_joins_test_margins_with_labels_and_leaves_no_stale_table(tmp_pa
     assert row["test_loss"] == pytest.approx(expected, rel=1e-4)
     written = {path.name for path in (tmp_path / "metrics/tables").iterdir()}
     assert written == {"cost.csv", "best_epoch.csv"}
-    assert "Best epoch" in (tmp_path / "metrics/report.md").read_text()
+    report = (tmp_path / "metrics/report.md").read_text()
+    assert "Best epoch" in report
+    assert "| spectral |" in report.split("## Clean test images")[1].split("## ")[0]
+    assert "spectral" in set(pd.read_csv("plots/roc.csv")["model"])
+    assert pd.read_csv("metrics/tables/cost.csv")["model"].to_list() == ["simplenet", "spectral"]
+    assert "spectral" not in set(pd.read_csv("metrics/tables/best_epoch.csv")["model"])

@@ -1,5 +1,6 @@
 """Outputs are written whole or not at all: under a temporary name, then renamed."""
 
+import glob
 import hashlib
 import json
 import os
@@ -7,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 
 @contextmanager
@@ -16,11 +19,20 @@ def whole(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # the suffix stays last: writers such as matplotlib choose the format by it
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    _clear(path)
     try:
         yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _clear(path: Path) -> None:
+    """Remove what writers of ``path`` left that were killed; those of living processes stay."""
+    for left in path.parent.glob(f".{glob.escape(path.stem)}.*.part{path.suffix}"):
+        writer = left.name.removesuffix(f".part{path.suffix}").rsplit(".", 1)[-1]
+        if writer.isdigit() and not psutil.pid_exists(int(writer)):
+            left.unlink(missing_ok=True)
 
 
 def rounded(value: Any, digits: int) -> Any:

@@ -4,6 +4,7 @@ Anything that cannot be turned into pixels faithfully raises ``Unusable`` with t
 the ``split`` stage can set the image aside instead of a later stage crashing on it.
 """
 
+import hashlib
 import io
 from dataclasses import dataclass
 
@@ -26,17 +27,36 @@ _LUMINANCE = np.array(
 )
 
 
+_SUBSAMPLINGS = {  # by the sampling factors of luma (across, down), chroma having 1 and 1
+    (1, 1): "4:4:4",
+    (2, 1): "4:2:2",
+    (2, 2): "4:2:0",
+    (1, 2): "4:4:0",
+    (4, 1): "4:1:1",
+}
+
+
 class Unusable(Exception):
     """Why an image was set aside, in a few words."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the file says of itself: size in pixels once upright, and JPEG quality (1 to 100)."""
+    """What the file says of itself; width and height in pixels once upright.
+
+    ``format`` and ``mode`` are Pillow's names. Of a JPEG only (else None and empty):
+    ``jpeg_quality`` 1 to 100, ``subsampling`` of chroma (4:4:4, 4:2:2, 4:2:0, else its sampling
+    factors), and ``quant_table``, eight hexadecimal digits that stand for its quantisation tables.
+    """
 
     width: int
     height: int
+    format: str
+    mode: str
     jpeg_quality: int | None
+    subsampling: str
+    quant_table: str
+    exif: bool
 
 
 def decode(data: bytes) -> np.ndarray:
@@ -49,13 +69,43 @@ def decode(data: bytes) -> np.ndarray:
     return np.array(_upright_rgb(_open(data)))  # a copy: torch wants memory that it may write
 
 
-def inspect(data: bytes) -> Facts:
-    """Decode fully, as ``decode`` does, and return the facts; raises ``Unusable``."""
+def inspect(data: bytes) -> tuple[Facts, Image.Image]:
+    """The file's facts and its pixels, upright RGB as ``decode`` has them; raises ``Unusable``."""
     image = _open(data)
-    tables = getattr(image, "quantization", None)
-    quality = jpeg_quality(tables[0]) if image.format == "JPEG" and tables else None
+    kind, mode = str(image.format), image.mode
     upright = _upright_rgb(image)
-    return Facts(upright.width, upright.height, quality)
+    # only now: Pillow reads part of this with the pixels
+    exif = "exif" in image.info or len(image.getexif()) > 0
+    tables = getattr(image, "quantization", None) if kind == "JPEG" else None
+    facts = Facts(
+        *upright.size,
+        kind,
+        mode,
+        jpeg_quality(tables[min(tables)]) if tables else None,
+        _subsampling(image) if tables else "",
+        _digest(tables) if tables else "",
+        exif,
+    )
+    return facts, upright
+
+
+def _digest(tables: dict[int, list[int]]) -> str:
+    content = bytes(min(step, 255) for key in sorted(tables) for step in tables[key])
+    return hashlib.sha256(content).hexdigest()[:8]
+
+
+def _subsampling(image: Image.Image) -> str:
+    """Chroma subsampling of a JPEG in the usual notation; empty for a grey one."""
+    layers = getattr(image, "layer", ())
+    if len(layers) < 3:
+        return ""
+    factors = tuple((across, down) for _, across, down, *_ in layers[:3])
+    luma, chroma = factors[0], factors[1:]
+    if chroma == ((1, 1), (1, 1)) and luma in _SUBSAMPLINGS:
+        return _SUBSAMPLINGS[luma]
+    if luma == chroma[0] == chroma[1]:
+        return "4:4:4"
+    return ",".join(f"{across}x{down}" for across, down in factors)
 
 
 def jpeg_quality(table: list[int]) -> int:

@@ -1,4 +1,5 @@
 """The names of splits and classes, in one order throughout."""
 
 SPLITS = ("train", "valid", "test")
+UNUSED = "unused"  # the split of images that are neither trained on nor tested
 CLASSES = ("real", "fake")  # index = label: 1 means fake, everywhere

@@ -1,86 +1,198 @@
-"""The manifest: one row per usable image, with what the file says of itself, and its split."""
+"""The manifest: one row per usable image of all sets, with what its file says of itself.
+
+Order of work: rows of each set (``facetell.layouts``), what each file is (``look_at``), its split
+(``facetell.splits``), and a schema that the whole must satisfy before anything is written.
+"""
 
 import hashlib
-from zipfile import ZipFile
+from collections.abc import Iterator, Mapping
+from dataclasses import astuple, fields
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+import pandera.pandas as pa
+from joblib import Parallel, delayed
 
-from facetell.archive import read_entry
+from facetell.archive import Archive, open_archive
+from facetell.copies import BITS, perceptual_hash
 from facetell.errors import UserError
-from facetell.images import Unusable, inspect
-from facetell.labels import CLASSES, SPLITS
+from facetell.images import Facts, Unusable, inspect
+from facetell.labels import CLASSES, SPLITS, UNUSED
+from facetell.layouts import PRESOCIAL, ROW
 from facetell.progress import progress
+from facetell.reencoding import PLATFORMS, Treatment, treatment
 
-COLUMNS = (
-    *("id", "path", "split", "label", "person", "generator", "platform"),
-    *("sha256", "width", "height", "bytes", "jpeg_quality", "artefacts", "mask", "twin"),
+FACTS = tuple(field.name for field in fields(Facts))
+CHUNK = 64  # images that a process looks at in one go
+ALONE = 500  # images below which other processes are not worth their start
+
+_text = pa.Column(str, coerce=True)
+_share = pa.Check.in_range(0, 2)
+SCHEMA = pa.DataFrameSchema(
+    {
+        "id": pa.Column(str, pa.Check.str_length(min_value=1), unique=True),
+        "set": pa.Column(str, pa.Check.str_length(min_value=1)),
+        "path": pa.Column(str, pa.Check.str_length(min_value=1)),
+        "split": pa.Column(str, pa.Check.isin([*SPLITS, UNUSED])),
+        "label": pa.Column("int8", pa.Check.isin([0, 1])),
+        "person": pa.Column(str, pa.Check.str_length(min_value=1)),
+        "generator": _text,
+        "platform": pa.Column(str, pa.Check.str_length(min_value=1)),
+        "stem": _text,
+        "ffhq_id": pa.Column("Int32", pa.Check.in_range(0, 69_999), nullable=True),
+        "psi": pa.Column("Float64", _share, nullable=True),
+        "regions": _text,
+        "laundered": pa.Column(bool),  # by us, on its way to the packed file
+        "sha256": pa.Column(str, pa.Check.str_matches(r"^[0-9a-f]{64}$")),
+        "bytes": pa.Column("int64", pa.Check.gt(0)),
+        "width": pa.Column("int32", pa.Check.gt(0)),
+        "height": pa.Column("int32", pa.Check.gt(0)),
+        "format": pa.Column(str, pa.Check.str_length(min_value=1)),
+        "mode": pa.Column(str, pa.Check.str_length(min_value=1)),
+        "jpeg_quality": pa.Column("Int16", pa.Check.in_range(1, 100), nullable=True),
+        "subsampling": _text,
+        "quant_table": _text,
+        "exif": pa.Column(bool),
+        "artefacts": _text,
+        "mask": _text,
+        "twin": _text,
+    },
+    checks=[
+        pa.Check(
+            lambda table: (table["generator"] == "") | (table["label"] == 1),
+            error="a real image has a generator",
+        ),
+    ],
+    strict=True,
+    ordered=True,
+    coerce=True,
 )
+COLUMNS = tuple(SCHEMA.columns)
 
 
-def build(
-    rows: pd.DataFrame, archive: ZipFile, *, valid: float, test: float, seed: int
-) -> tuple[pd.DataFrame, list[dict[str, str]]]:
-    """Look at every image, set the unusable aside, and split what the set leaves unsplit.
+class Looked(NamedTuple):
+    """All usable images, those set aside (set, path, reason), and a hash of each usable one."""
+
+    table: pd.DataFrame
+    aside: pd.DataFrame
+    hashes: np.ndarray  # uint8 (N, 32)
+
+
+def plan(rows: Mapping[str, pd.DataFrame], launder: str | list[str] | None = None) -> pd.DataFrame:
+    """The rows of all sets in one frame, ids prefixed by their set, with laundered copies.
 
     Parameters
     ----------
-    rows : frame with the columns of ``facetell.layouts.ROW``.
-    archive : holds the images named in ``rows.path``.
-    valid, test : shares (0 to 1) taken where the set has no such split.
-    seed : of the choice of persons.
-
-    Returns
-    -------
-    The manifest (columns ``COLUMNS``) and the images set aside, each with path and reason.
+    rows : by the set's name, as ``facetell.layouts.rows`` gives them.
+    launder : platforms through which every pre-social image is put, one copy for each
+        (``presocial``: as it is); images that came through a platform stay as they are.
 
     Raises
     ------
-    UserError : a split ends without images of one class.
+    UserError : there is no such platform.
     """
-    kept, aside = [], []
-    for row in progress(rows.to_dict("records"), "looking at images"):
+    tables = []
+    for name, table in rows.items():
+        table = table.assign(id=name + "/" + table["id"], set=name)
+        table["person"] = name + "/" + table["person"]
+        tables.append(table)
+    table = pd.concat(tables, ignore_index=True).assign(laundered=False)
+    wanted = [launder] if isinstance(launder, str) else list(launder or [])
+    if not wanted:
+        return table
+    if unknown := sorted(set(wanted) - {PRESOCIAL, *PLATFORMS}):
+        raise UserError(
+            f"data.launder: no platform {', '.join(unknown)}; there are "
+            f"{', '.join((PRESOCIAL, *PLATFORMS))}, or a list of them, or null"
+        )
+    clean = table["platform"] == PRESOCIAL
+    parts = [table[~clean]]
+    for platform in dict.fromkeys(wanted):
+        part = table[clean]
+        if platform != PRESOCIAL:
+            part = part.assign(platform=platform, laundered=True)
+            part["id"] = part["id"] + "@" + platform
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def look_at(
+    rows: pd.DataFrame, raw: Path, harmonise: Treatment | None = None, *, workers: int = 1
+) -> Looked:
+    """Read every image once: its facts, its sha256 and its perceptual hash.
+
+    All describe the image as it will be packed, that is after ``harmonise`` and laundering.
+
+    Parameters
+    ----------
+    rows : of ``plan``.
+    raw : folder with one folder of archives per set.
+    workers : processes; the result does not depend on their number.
+    """
+    everyone = harmonise or Treatment()
+    columns = ["set", "path", "id", "platform", "laundered"]
+    chunks = (
+        rows[columns].iloc[at : at + CHUNK].to_dict("records") for at in range(0, len(rows), CHUNK)
+    )
+    jobs = (delayed(_look)(chunk, raw, everyone) for chunk in chunks)
+    alone = len(rows) < ALONE
+    results = Parallel(
+        n_jobs=1 if alone else workers, return_as="generator", batch_size=1, pre_dispatch="4*n_jobs"
+    )(jobs)
+    table, hashes, aside = _collect(rows, progress(results, "images", -(-len(rows) // CHUNK)))
+    return Looked(table, aside, hashes)
+
+
+def _look(chunk: list[dict[str, Any]], raw: Path, everyone: Treatment) -> list[tuple[Any, ...]]:
+    """Per image its facts, bytes, sha256 and hash, or why it cannot be used."""
+    found: list[tuple[Any, ...]] = []
+    for row in chunk:
         try:
-            data = read_entry(archive, row["path"])
-            facts = inspect(data)
+            data = _archive(raw / row["set"]).read(row["path"])
+            data = treatment(row, everyone)(data, row["id"])
+            facts, pixels = inspect(data)
         except Unusable as reason:
-            aside.append({"path": row["path"], "reason": str(reason)})
+            found.append((str(reason),))
             continue
         digest = hashlib.sha256(data).hexdigest()
-        kept.append(row | vars(facts) | {"sha256": digest, "bytes": len(data)})
-    manifest = pd.DataFrame(kept, columns=list(COLUMNS))
-    manifest["jpeg_quality"] = manifest["jpeg_quality"].astype("Int16")
-    manifest["split"] = assign_splits(manifest, valid=valid, test=test, seed=seed)
-    check(manifest)
-    return manifest, aside
+        found.append((*astuple(facts), len(data), digest, perceptual_hash(pixels)))
+    return found
 
 
-def assign_splits(
-    manifest: pd.DataFrame, *, valid: float, test: float, seed: int
-) -> "pd.Series[str]":
-    """Official splits as they are; otherwise persons are drawn, in equal shares of both classes.
+_OPEN: dict[Path, Archive] = {}  # of this process: reading the listing of a large zip takes time
 
-    The draw depends only on the seed and the person's name: adding images moves no other.
-    """
-    split = manifest["split"].copy()
-    if (split == "").all():
-        draw, shares = manifest, {"test": test, "valid": valid}
-    elif "valid" not in set(split):
-        draw, shares = manifest[split == "train"], {"valid": valid}
-    else:
-        return split
-    person = draw.groupby("person")["label"].mean().round().reset_index()
-    person["order"] = [
-        hashlib.sha256(f"{seed}/{name}".encode()).hexdigest() for name in person.person
-    ]
-    chosen: dict[str, str] = {}
-    for _, stratum in person.sort_values("order").groupby("label"):
-        start = 0
-        for name, portion in shares.items():
-            stop = start + max(1, round(portion * len(stratum)))
-            chosen |= dict.fromkeys(stratum["person"].iloc[start:stop], name)
-            start = stop
-    split.loc[draw.index] = draw["person"].map(chosen).fillna("train")
-    return split
+
+def _archive(path: Path) -> Archive:
+    if path not in _OPEN:
+        _OPEN[path] = open_archive(path)
+    return _OPEN[path]
+
+
+def _collect(
+    rows: pd.DataFrame, results: Iterator[list[tuple[Any, ...]]]
+) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
+    facts: dict[str, list[Any]] = {name: [] for name in (*FACTS, "bytes", "sha256")}
+    hashes = np.zeros((len(rows), BITS // 8), dtype=np.uint8)
+    usable = np.zeros(len(rows), dtype=bool)
+    reasons = []
+    at = 0
+    for chunk in results:
+        for found in chunk:
+            if len(found) == 1:
+                reasons.append(found[0])
+            else:
+                usable[at] = True
+                hashes[at] = np.frombuffer(found[-1], dtype=np.uint8)
+                for name, value in zip(facts, found, strict=False):
+                    facts[name].append(value)
+            at += 1
+    aside = rows.loc[~usable, ["set", "path"]].assign(reason=reasons).reset_index(drop=True)
+    table = rows[usable].reset_index(drop=True)
+    for name, values in facts.items():
+        table[name] = values
+    return table, hashes[usable], aside
 
 
 def check(manifest: pd.DataFrame) -> None:
@@ -90,26 +202,23 @@ def check(manifest: pd.DataFrame) -> None:
             if not ((manifest["split"] == split) & (manifest["label"] == label)).any():
                 raise UserError(
                     f"no usable {name} image is left for the split {split!r}: see the images set "
-                    "aside in metrics/data.json, and check the folders of the data set"
+                    "aside in metrics/set_aside.csv, check the folders of the data set, and what "
+                    "data.train_on and `use` of the sets leave"
                 )
 
 
-def summary(manifest: pd.DataFrame, aside: list[dict[str, str]]) -> dict[str, object]:
-    """Counts per split and class, what was set aside and why, and copies across splits."""
-    counts = {
-        split: {
-            name: int(((manifest["split"] == split) & (manifest["label"] == label)).sum())
-            for label, name in enumerate(CLASSES)
-        }
-        for split in SPLITS
-    }
-    spread = manifest.groupby("sha256")["split"].nunique()
-    persons = manifest.groupby("person")["split"].nunique()
-    return {
-        "counts": counts,
-        "images": len(manifest),
-        "persons": int(manifest["person"].nunique()),
-        "copies_across_splits": int((spread > 1).sum()),
-        "persons_across_splits": int((persons > 1).sum()),
-        "set_aside": {"count": len(aside), "images": aside},
-    }
+def validated(table: pd.DataFrame) -> pd.DataFrame:
+    """The manifest with the columns and types of ``SCHEMA``.
+
+    Raises
+    ------
+    UserError : a value is not as the schema wants it; the column and the value are named.
+    """
+    try:
+        return SCHEMA.validate(table[list(COLUMNS)])
+    except (pa.errors.SchemaError, pa.errors.SchemaErrors) as error:
+        lines = " ".join(str(error).split())
+        raise UserError(f"the manifest would break its schema: {lines[:400]}") from error
+
+
+assert set(ROW) <= set(COLUMNS), "every column of a layout is kept"

@@ -1,41 +1,89 @@
-"""Writing of packed images (see ``facetell.packed``): bytes go from the archive as they are."""
+"""Writing of packed images (see ``facetell.packed``): as they are in the archive, or treated."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
-from zipfile import ZipFile
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
-from facetell.archive import read_entry
+from facetell.archive import Archive
+from facetell.errors import UserError
 from facetell.files import whole
+from facetell.images import Unusable
 from facetell.packed import ROWS, SCHEMA
 from facetell.progress import progress
+from facetell.reencoding import Treatment, treatment
 
 
-def pack(manifest: pd.DataFrame, archive: ZipFile, path: Path) -> None:
-    """Write the rows of ``manifest``, in its order; the same rows give the same bytes."""
+def pack(
+    manifest: pd.DataFrame,
+    archives: Mapping[str, Archive],
+    path: Path,
+    harmonise: Treatment | None = None,
+) -> None:
+    """Write the rows of ``manifest``, in its order; the same rows give the same bytes.
+
+    Parameters
+    ----------
+    archives : by the set's name.
+    harmonise : what was done to all images when the manifest was made.
+
+    Raises
+    ------
+    UserError : an image is no longer the one that the manifest describes.
+    """
+    everyone = harmonise or Treatment()
     schema = SCHEMA.with_metadata({"fingerprint": fingerprint(manifest)})
-    rows = manifest[["id", "label", "path", "mask", "twin"]].to_dict("records")
+    needed = ["id", "label", "set", "path", "mask", "twin", "platform", "laundered", "sha256"]
     with (
         whole(path) as temporary,
         pa.OSFile(str(temporary), "wb") as file,
         pa.ipc.new_file(file, schema) as writer,
     ):
-        for start in progress(range(0, len(rows), ROWS), f"packing {path.stem}"):
-            chunk = rows[start : start + ROWS]
+        for start in progress(range(0, len(manifest), ROWS), f"packing {path.stem}"):
+            rows = manifest[needed].iloc[start : start + ROWS].to_dict("records")
             columns = {
-                "id": [row["id"] for row in chunk],
-                "label": [row["label"] for row in chunk],
+                "id": [row["id"] for row in rows],
+                "label": [row["label"] for row in rows],
+                "image": [_image(row, archives[row["set"]], everyone) for row in rows],
+                "mask": [_mask(row, archives[row["set"]]) for row in rows],
+                "twin": [_twin(row, archives[row["set"]], everyone) for row in rows],
             }
-            for column, source in (("image", "path"), ("mask", "mask"), ("twin", "twin")):
-                columns[column] = [
-                    read_entry(archive, row[source]) if row[source] else None for row in chunk
-                ]
             writer.write_batch(pa.record_batch(columns, schema=schema))
+
+
+def _image(row: dict[str, Any], archive: Archive, everyone: Treatment) -> bytes:
+    try:
+        data = treatment(row, everyone)(archive.read(row["path"]), row["id"])
+    except Unusable as reason:
+        raise _changed(row, archive) from reason
+    if hashlib.sha256(data).hexdigest() != row["sha256"]:
+        raise _changed(row, archive)
+    return data
+
+
+def _changed(row: dict[str, Any], archive: Archive) -> UserError:
+    return UserError(
+        f"{row['path']} in {archive.label} is not the image that the manifest describes: the "
+        "archive has changed since; run the split stage again"
+    )
+
+
+def _mask(row: dict[str, Any], archive: Archive) -> bytes | None:
+    return archive.read(row["mask"]) if row["mask"] else None
+
+
+def _twin(row: dict[str, Any], archive: Archive, everyone: Treatment) -> bytes | None:
+    if not row["twin"]:
+        return None
+    return treatment(row, everyone)(archive.read(row["twin"]), row["id"])
 
 
 def fingerprint(manifest: pd.DataFrame) -> str:
     """sha256 over id, label and content of every row: names the data that a model saw."""
-    lines = manifest["id"] + "\t" + manifest["label"].astype(str) + "\t" + manifest["sha256"]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    digest = hashlib.sha256()
+    for row in zip(manifest["id"], manifest["label"], manifest["sha256"], strict=True):
+        digest.update("\t".join(map(str, row)).encode() + b"\n")
+    return digest.hexdigest()

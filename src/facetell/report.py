@@ -9,6 +9,7 @@ from facetell.errors import UserError
 from facetell.labels import CLASSES
 from facetell.predictions import CONTROL
 from facetell.published import SOURCES
+from facetell.spectra import NETWORK
 from facetell.tables import DIFFERS, ratio
 
 Scores = dict[str, dict[str, Any]]  # metrics/models/<model>.json by model
@@ -78,10 +79,15 @@ def report(
     parts = [
         f"# Detectors on `{name}`",
         f"Images: {sizes}; {data['set_aside']['count']} set aside."
+        f"{_unused(data)}"
         + (" The images are **rendered, not photos**." if name == "demo" else "")
         + " Checkpoint and threshold were chosen on validation images; brackets are 95% "
         "intervals, resampled by person.",
+        "## What the data give away",
+        _audited(data["audit"]),
         "## Clean test images",
+        f"`{NETWORK}` is a linear classifier on the power spectrum and the DCT: what a network "
+        "must beat before its depth means anything.",
         _markdown(_clean(scores)),
     ]
     if any(found["artefacts"] for found in scores.values()):
@@ -106,6 +112,33 @@ def report(
             said = f"{ours} {theirs}" if table["published_as"].notna().any() else ours
             parts += [f"## {title}", said, _markdown(_beside(table, CELLS[key]))]
     return "\n\n".join(parts) + "\n"
+
+
+def _unused(data: dict[str, Any]) -> str:
+    said = f" {data['unused']} images are not used (`data.train_on`, `use`)." * bool(data["unused"])
+    pairs = {kind: number for kind, number in data["pairs_across_splits"].items() if number}
+    if pairs:
+        listed = ", ".join(f"{number} {kind}" for kind, number in pairs.items())
+        said += f" Pairs across splits: {listed} (metrics/leaks.csv)."
+    return said
+
+
+def _audited(audit: dict[str, Any]) -> str:
+    """The audit in words first, then its numbers."""
+    said = [f"**Warning**: {sentence}" for sentence in audit["warnings"]] or [
+        "No listed trivium alone, nor all together, tells the classes apart above AUC 0.6."
+    ]
+    if audit["auc"]:
+        said.append(
+            f"AUC of the label from this alone, cross-validated by person on {audit['images']:,} "
+            "images:"
+        )
+        cells = {
+            name.replace("_", " "): f"{found['auc']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
+            for name, found in audit["auc"].items()
+        }
+        said.append(_markdown(pd.DataFrame({"from": cells.keys(), "AUC": cells.values()})))
+    return "\n\n".join(said)
 
 
 def _clean(scores: Scores) -> pd.DataFrame:

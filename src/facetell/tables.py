@@ -150,7 +150,8 @@ def _cost(scores: Scores, name: str, images: int) -> pd.DataFrame:
 def _best_epoch(scores: Scores, best: Scores, name: str, images: int) -> pd.DataFrame:
     """The form of S2 and S4: loss (nats) and accuracy at the epoch whose weights were kept."""
     rows = []
-    for model, theirs in _pairs(scores, published.BEST_EPOCH, every=True):
+    trained = {model: scores[model] for model in best}
+    for model, theirs in _pairs(trained, published.BEST_EPOCH, every=True):
         ours, values = best[model], theirs.values if theirs else {}
         row = {"model": model, "published_as": theirs.name if theirs else None}
         row |= {"epoch": ours["epoch"], "epoch_published": values.get("epoch")}
@@ -166,7 +167,7 @@ def _presocial(scores: Scores, name: str, images: int) -> pd.DataFrame:
     """S3's table: test images that no platform recompressed, at the threshold of validation."""
     rows = []
     for model, theirs in _pairs(scores, published.PRESOCIAL):
-        ours = scores[model]["platforms"].get("original", {})
+        ours = scores[model]["platforms"].get("presocial", {})
         row: dict[str, Any] = {"model": model, "published_as": theirs.name}
         for what in ("accuracy", "f1"):
             row |= {what: ours.get(what)}
@@ -185,9 +186,11 @@ def _pairs(scores: Scores, rows: Iterable[Row], every: bool = False) -> Iterator
 def _best_rows(scores: Scores, learning: pd.DataFrame) -> Scores:
     """The row of ``learning`` at the epoch whose weights were kept, by model."""
     by_epoch = learning.set_index(["model", "epoch"], drop=False)
+    best = {model: found["training"]["cost"]["best_epoch"] for model, found in scores.items()}
     return {
-        model: by_epoch.loc[(model, found["training"]["cost"]["best_epoch"])].to_dict()
-        for model, found in scores.items()
+        model: by_epoch.loc[(model, epoch)].to_dict()
+        for model, epoch in best.items()
+        if epoch is not None  # what is not trained in epochs has none
     }
 
 

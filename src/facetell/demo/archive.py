@@ -42,7 +42,7 @@ index.csv has one row for each image:
   person     name of the fictitious person
   generator  upsampler, swapper or inpainter (fictitious), single-<kind> for test fakes with one
              artefact, empty for real images
-  platform   original, or the platform whose second JPEG compression is imitated
+  platform   presocial, or the platform whose second JPEG compression is imitated
   artefacts  kinds of planted artefacts joined by +, empty for real images
   mask       8-bit gray PNG of a fake: bit i of a pixel says that kind i was planted there
   twin       for a fake of the test split: the same image without its artefacts, else empty

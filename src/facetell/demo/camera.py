@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-PLATFORMS = ("original", "facebook", "telegram", "twitter")
+PLATFORMS = ("presocial", "facebook", "telegram", "twitter")
 PLATFORM_SHARES = (0.76, 0.08, 0.08, 0.08)
 _SUBSAMPLING = {"4:4:4": 0, "4:2:0": 2}
 
@@ -36,7 +36,7 @@ class Camera:
 def sample_camera(rng: np.random.Generator, size: int, platform: str) -> Camera:
     """Draw the settings for a picture of `size` pixels that went through `platform`."""
     second = {
-        "original": None,
+        "presocial": None,
         "facebook": int(rng.integers(61, 93)),
         "telegram": 85,
         "twitter": 87,

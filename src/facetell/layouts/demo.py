@@ -1,12 +1,14 @@
 """The embedded rendered set: an ``index.csv`` beside images, masks and twins."""
 
-from zipfile import ZipFile
+import io
 
 import pandas as pd
 
+from facetell.archive import Archive
 
-def rows(archive: ZipFile) -> pd.DataFrame:
+
+def rows(archive: Archive) -> pd.DataFrame:
     """The index as written by ``facetell.demo``; ``mask`` and ``twin`` are paths in the zip."""
-    with archive.open("index.csv") as file:
-        index = pd.read_csv(file, keep_default_na=False, dtype={"label": int})
+    listing = io.BytesIO(archive.read("index.csv"))
+    index = pd.read_csv(listing, keep_default_na=False, dtype={"label": int})
     return index.rename(columns={"file": "path"})

@@ -1,48 +1,52 @@
 """Kaggle's "140k Real and Fake Faces": three csv files give the official splits.
 
-In those files label 1 means real; here, as everywhere in facetell, 1 means fake.
+In those files label 1 means real; here, as everywhere in facetell, 1 means fake. Names of real
+images are numbers of FFHQ photos.
 """
 
-from zipfile import ZipFile
+import io
 
 import pandas as pd
 
+from facetell.archive import Archive
 from facetell.errors import UserError
 from facetell.labels import SPLITS
 
 
-def rows(archive: ZipFile) -> pd.DataFrame:
+def rows(archive: Archive) -> pd.DataFrame:
     """One row per line of ``train.csv``, ``valid.csv`` and ``test.csv``."""
-    names = archive.namelist()
-    tables = []
-    for split in SPLITS:
-        listing = next((name for name in names if name.split("/")[-1] == f"{split}.csv"), None)
-        if listing is None:
-            raise UserError(f"{archive.filename} has no {split}.csv: is it the 140k archive?")
-        with archive.open(listing) as file:
-            table = pd.read_csv(file, dtype=str, keep_default_na=False)
-        if missing := {"id", "label", "label_str", "path"} - set(table):
-            raise UserError(f"{listing} lacks the columns {', '.join(sorted(missing))}")
-        contradicting = (table["label"] == "1") != (table["label_str"] == "real")
-        if contradicting.any():
-            line = table.loc[contradicting].iloc[0]
-            raise UserError(
-                f"{listing}: {line['id']} is labelled {line['label']} but "
-                f"called {line['label_str']!r}; expected 1 for real, 0 for fake"
-            )
-        tables.append(table.assign(split=split))
-    table = pd.concat(tables, ignore_index=True)
-    prefix = _prefix(names, table["path"])
+    table = pd.concat([_listing(archive, split) for split in SPLITS], ignore_index=True)
     fake = table["label_str"] == "fake"
+    number = pd.to_numeric(table["id"].where(~fake), errors="coerce").astype("Int32")
+    ffhq = "ffhq-" + number.astype("string").str.zfill(5)
     return pd.DataFrame(
         {
             "id": table["id"],
-            "path": prefix + table["path"],
+            "path": _prefix(archive.names, table["path"]) + table["path"],
             "split": table["split"],
             "label": fake.astype(int),
             "generator": fake.map({True: "stylegan", False: ""}),
+            "stem": ffhq.fillna(table["id"]),
+            "ffhq_id": number,
         }
     )
+
+
+def _listing(archive: Archive, split: str) -> pd.DataFrame:
+    name = next((name for name in archive.names if name.split("/")[-1] == f"{split}.csv"), None)
+    if name is None:
+        raise UserError(f"{archive.label} has no {split}.csv: is it the 140k archive?")
+    table = pd.read_csv(io.BytesIO(archive.read(name)), dtype=str, keep_default_na=False)
+    if missing := {"id", "label", "label_str", "path"} - set(table):
+        raise UserError(f"{name} lacks the columns {', '.join(sorted(missing))}")
+    contradicting = (table["label"] == "1") != (table["label_str"] == "real")
+    if contradicting.any():
+        line = table.loc[contradicting].iloc[0]
+        raise UserError(
+            f"{name}: {line['id']} is labelled {line['label']} but "
+            f"called {line['label_str']!r}; expected 1 for real, 0 for fake"
+        )
+    return table.assign(split=split)
 
 
 def _prefix(names: list[str], listed: "pd.Series[str]") -> str:

@@ -1,10 +1,10 @@
 """A user's folders: ``{train,val,valid,test}/{real,fake|synthetic}`` or just ``{real,fake}``."""
 
 from pathlib import PurePosixPath
-from zipfile import ZipFile
 
 import pandas as pd
 
+from facetell.archive import Archive
 from facetell.errors import UserError
 from facetell.images import SUFFIXES
 
@@ -12,7 +12,7 @@ CLASSES = {"real": 0, "fake": 1, "synthetic": 1}
 SPLITS = {"train": "train", "val": "valid", "valid": "valid", "validation": "valid", "test": "test"}
 
 
-def rows(archive: ZipFile) -> pd.DataFrame:
+def rows(archive: Archive) -> pd.DataFrame:
     """One row per image file; a folder below the class names the generator of a fake.
 
     Raises
@@ -21,12 +21,12 @@ def rows(archive: ZipFile) -> pd.DataFrame:
     """
     found = [
         row
-        for name in sorted(archive.namelist())
+        for name in archive.names
         if PurePosixPath(name).suffix.lower() in SUFFIXES and (row := _row(PurePosixPath(name)))
     ]
     if not found:
         raise UserError(
-            f"{archive.filename} has no images in folders named real and fake (or synthetic); "
+            f"{archive.label} has no images in folders named real and fake (or synthetic); "
             "expected <root>/{train,valid,test}/{real,fake} or <root>/{real,fake}"
         )
     table = pd.DataFrame(found)

@@ -10,7 +10,8 @@ from facetell.progress import progress
 
 
 def fetch(target: Path, *, root: Path) -> None:
-    """Store every image file below ``root`` in ``target`` (zip), same bytes for the same files.
+    """Store every image and listing (csv) below ``root`` in ``target`` (zip); the same files give
+    the same bytes.
 
     Raises
     ------
@@ -18,10 +19,11 @@ def fetch(target: Path, *, root: Path) -> None:
     """
     if not root.is_dir():
         raise UserError(f"data.root: there is no folder {root}")
+    wanted = (*SUFFIXES, ".csv")
     files = sorted(
-        path for path in root.rglob("*") if path.is_file() and path.suffix.lower() in SUFFIXES
+        path for path in root.rglob("*") if path.is_file() and path.suffix.lower() in wanted
     )
-    if not files:
+    if not any(path.suffix.lower() in SUFFIXES for path in files):
         raise UserError(f"data.root: no image ({', '.join(SUFFIXES)}) below {root.resolve()}")
     with whole(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for path in progress(files, "packing the folder"):

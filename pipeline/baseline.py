@@ -1,0 +1,38 @@
+"""baseline: fit the linear spectral classifier, which stands beside the networks in every table."""
+
+from pathlib import Path
+
+from facetell.baseline import fit
+from facetell.detector import Card, save
+from facetell.files import write_json
+from facetell.loading import Images
+from facetell.machine import device
+from facetell.packed import Packed
+from facetell.spectra import NETWORK
+from pipeline.stage import params, run
+
+SIZE = 256  # px, where data.image_size leaves it to the models
+
+
+def main() -> None:
+    settings = params()
+    size = settings["data"]["image_size"] or SIZE
+    train, valid = (Images(Packed(f"data/packed/{s}.arrow"), size) for s in ("train", "valid"))
+    found = fit(train, valid, device(), seed=settings["train"]["seed"])
+    weights = Path(f"models/{NETWORK}.safetensors")
+    card = Card(
+        network=NETWORK,
+        width=1.0,
+        image_size=size,
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+        threshold=found.threshold,
+        data=train.packed.fingerprint,
+    )
+    save(found.detector, card, weights)
+    cost = found.cost | {"disk_mib": round(weights.stat().st_size / 2**20, 3)}
+    write_json(f"models/{NETWORK}.json", {"recipe": found.recipe, "cost": cost})
+
+
+if __name__ == "__main__":
+    run(main)

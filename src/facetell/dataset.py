@@ -1,0 +1,82 @@
+"""From the rows of some sets to one manifest that can be trusted: the work of the `split` stage."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from facetell import leaks as gate
+from facetell.archive import open_archive
+from facetell.copies import Pair, pairs, thumbnail
+from facetell.images import inspect
+from facetell.manifest import check, look_at, plan, validated
+from facetell.reencoding import Treatment, treatment
+from facetell.splits import assign, faces, used
+
+
+class Dataset(NamedTuple):
+    """The manifest, the images set aside (set, path, reason), and the pairs across splits."""
+
+    manifest: pd.DataFrame
+    aside: pd.DataFrame
+    leaks: pd.DataFrame
+
+
+def build(
+    rows: Mapping[str, pd.DataFrame],
+    raw: Path,
+    *,
+    valid: float,
+    test: float,
+    seed: int,
+    drop: bool = False,
+    train_on: str | list[str] = "combined",
+    uses: Mapping[str, str] | None = None,
+    launder: str | list[str] | None = None,
+    harmonise: Treatment | None = None,
+    workers: int = 1,
+) -> Dataset:
+    """Look at every image, group those that show one face, split, and find leaks.
+
+    Parameters
+    ----------
+    rows : by the set's name, as ``facetell.layouts.rows`` gives them.
+    raw : folder with the archives of each set in a folder of its name.
+    valid, test, seed : shares of faces drawn where a set has no such split (``splits.assign``).
+    drop : leave out the training side of each leak, instead of only listing it.
+    train_on, uses : what is trained on and tested (``splits.used``).
+    launder, harmonise : what is done to the images (``manifest.plan``, ``manifest.look_at``).
+
+    Raises
+    ------
+    UserError : a split is left without images of one class, or a value breaks the schema.
+    """
+    everyone = harmonise or Treatment()
+    table, aside, hashes = look_at(plan(rows, launder), raw, everyone, workers=workers)
+    alike = _alike(table, hashes, raw, everyone)
+    face = faces(table, [(pair.first, pair.second) for pair in alike])
+    split = assign(table, face, valid=valid, test=test, seed=seed)
+    table["split"] = used(table.assign(split=split), train_on=train_on, uses=dict(uses or {}))
+    leaks = gate.find(table, alike)
+    if drop:
+        table = table[~gate.to_drop(table, leaks)].reset_index(drop=True)
+    check(table)
+    return Dataset(validated(table), aside, leaks)
+
+
+def _alike(table: pd.DataFrame, hashes: np.ndarray, raw: Path, everyone: Treatment) -> list[Pair]:
+    """Pairs of rows that show the same picture or nearly so and are not known to, in any split."""
+    opened = {name: open_archive(raw / str(name)) for name in table["set"].unique()}
+
+    def look(place: int) -> np.ndarray:
+        row = table.iloc[place]
+        data = treatment(row, everyone)(opened[row["set"]].read(row["path"]), row["id"])
+        return thumbnail(inspect(data)[1])
+
+    try:
+        return list(pairs(hashes, look, faces(table)))
+    finally:
+        for archive in opened.values():
+            archive.close()
