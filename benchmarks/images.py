@@ -1,5 +1,6 @@
 """Images that the benchmarks make for themselves: photo-like JPEGs in folders, and packed."""
 
+import hashlib
 import io
 import zipfile
 from pathlib import Path
@@ -10,6 +11,7 @@ from PIL import Image
 
 import pipeline  # noqa: F401  (puts this checkout's library first)
 from facetell.archive import open_archive
+from facetell.layouts import PRESOCIAL
 from facetell.packing import pack
 
 
@@ -39,7 +41,9 @@ def make(home: Path, count: int, size: int, *, distinct: int = 2000) -> None:
             archive.writestr(name, data[index % len(data)])
             (home / "folder" / name).write_bytes(data[index % len(data)])
     rows = pd.DataFrame({"id": names, "path": names, "label": np.arange(count) % 2})
-    rows = rows.assign(mask="", twin="", sha256=names)
+    digests = [hashlib.sha256(one).hexdigest() for one in data]
+    rows["sha256"] = [digests[index % len(data)] for index in range(count)]
+    rows = rows.assign(set="set", mask="", twin="", platform=PRESOCIAL, laundered=False)
     with open_archive(home / "raw.zip") as opened:
-        pack(rows, opened, home / "train.arrow")
-        pack(rows.iloc[: max(32, count // 10)], opened, home / "valid.arrow")
+        pack(rows, {"set": opened}, home / "train.arrow")
+        pack(rows.iloc[: max(32, count // 10)], {"set": opened}, home / "valid.arrow")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from facetell.audit import LIMIT, audit, counts, measure, sample, warnings
+from facetell.audit import LIMIT, NEEDED, audit, counts, measure, sample, warnings
 from facetell.augmentations import AUGMENTATIONS, augmentation
 from facetell.figures import data as draw
 from facetell.figures.style import save
@@ -30,7 +30,7 @@ SIDE = 128  # px, of pictures in figures
 def main() -> None:
     data = params()["data"]
     name, settings = data["name"], data["audit"]
-    manifest = pd.read_parquet("data/manifest.parquet")
+    manifest = pd.read_parquet("data/manifest.parquet", columns=list(NEEDED))
     packed = {split: Path(f"data/packed/{split}.arrow") for split in SPLITS}
     chosen = sample(manifest, settings["images"], settings["seed"])
     found = measure(chosen, packed, workers=os.cpu_count() or 1)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from facetell.archive import open_archive
 from facetell.labels import SPLITS
-from facetell.packing import pack
+from facetell.packing import NEEDED, pack
 from facetell.reencoding import Treatment
 from pipeline.stage import params, run
 
@@ -15,7 +15,7 @@ from pipeline.stage import params, run
 def main() -> None:
     data = params()["data"]
     harmonise = Treatment(harmonise=data["harmonise"], **data["harmonised"])
-    manifest = pd.read_parquet("data/manifest.parquet")
+    manifest = pd.read_parquet("data/manifest.parquet", columns=["split", *NEEDED])
     with ExitStack() as stack:
         archives = {
             name: stack.enter_context(open_archive(Path(f"data/raw/{data['name']}/{name}")))

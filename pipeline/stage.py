@@ -1,6 +1,5 @@
 """What all stages share: parameters, the user's paths, and errors that a person can read."""
 
-import errno
 import os
 import sys
 from collections.abc import Callable
@@ -10,8 +9,6 @@ from typing import Any
 import yaml
 
 from facetell.errors import UserError
-
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def params() -> dict[str, Any]:
@@ -31,11 +28,3 @@ def run(main: Callable[..., None]) -> None:
         main(*sys.argv[1:])
     except UserError as error:
         sys.exit(f"facetell: {error}")
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        where = f" {error.filename}" if error.filename else ""
-        sys.exit(
-            f"facetell: cannot write{where}: {os.strerror(error.errno)}; make room and run "
-            "again, the last complete files are unchanged"
-        )

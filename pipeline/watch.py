@@ -4,6 +4,7 @@ dvc compares what it declares; files outside of the repository are not among the
 """
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def noted(settings: dict[str, Any]) -> dict[str, Any]:
     digest, size = hashlib.sha256(), 0
     for path in files:
         found = path.stat()
-        digest.update(f"{path}\t{found.st_size}\t{found.st_mtime_ns}\n".encode())
+        digest.update(os.fsencode(path) + f"\t{found.st_size}\t{found.st_mtime_ns}\n".encode())
         size += found.st_size
     return {"files": len(files), "bytes": size, "digest": digest.hexdigest()} if files else {}
 

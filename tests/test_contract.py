@@ -83,7 +83,8 @@ def shown(home: Path) -> list[dict[str, str]]:
 
 def test_repro_rebuilds_everything(clone):
     said = call(clone, "dvc", "repro")
-    for stage in ("fetch", "split", "pack", "train@swin", "explain@simplenet", "compare"):
+    for stage in ("fetch", "split", "pack", "audit", "baseline", "train@swin",
+                  "explain@simplenet", "compare"):  # fmt: skip
         assert f"Running stage '{stage}'" in said
     assert len(read(clone / METRICS)) == 12
     found = read(clone / "metrics/models/swin.json")
@@ -94,7 +95,8 @@ def test_repro_rebuilds_everything(clone):
     assert set(found["variants"]) == {"grayscale", "hue", "blur1", "blur2", "crop",
                                       "without_artefacts"}  # fmt: skip
     for figure in ("explain/swin/gradcam", "explain/swin/saliency", "explain/swin/class_means",
-                   "compare/roc", "compare/det", "compare/learning"):  # fmt: skip
+                   "compare/roc", "compare/det", "compare/learning", "data/gallery_demo",
+                   "data/augmentations_demo", "data/spectrum"):  # fmt: skip
         assert (clone / f"plots/{figure}.png").stat().st_size > 10_000
     counts = read(clone / "metrics/data.json")["counts"]
     assert counts["train"] == {"real": 24, "fake": 24}
@@ -229,7 +231,10 @@ def test_a_relative_folder_means_the_same_in_a_temporary_run(clone):
          "-S", "data=folder", "-S", "data.root=../photos", "-S", "data.recipe=quick")  # fmt: skip
     data = json.loads(call(clone, "git", "show", f"{revision(clone, 'own')}:metrics/data.json"))
     assert data["counts"]["test"] == {"real": 4, "fake": 4}
-    assert data["set_aside"]["images"][0]["path"] == "train/fake/broken.jpg"
+    reason = "not an image, or of an unknown format"
+    assert data["set_aside"] == {"count": 1, "reasons": {reason: 1}}
+    aside = call(clone, "git", "show", f"{revision(clone, 'own')}:metrics/set_aside.csv")
+    assert f'folder,train/fake/broken.jpg,"{reason}"' in aside
 
 
 @pytest.mark.skipif(not SAMPLE.exists(), reason=f"no {SAMPLE}")
@@ -240,6 +245,68 @@ def test_real_photos_go_through_the_same_pipeline(clone):
     found = json.loads(call(clone, "git", "show", f"{revision(clone, 'real')}:metrics/data.json"))
     assert found["counts"]["test"] == {"real": 76, "fake": 149}
     assert found["set_aside"]["count"] == 0
+    assert found["pairs_across_splits"] == {"look-alike": 3}
+    assert found["audit"]["auc"]["file_size"]["auc"] == pytest.approx(0.53, abs=0.03)
+    assert 0.6 < found["audit"]["auc"]["spectral_linear"]["auc"] < 0.75
+
+
+def test_changed_files_of_the_user_are_noticed(clone):
+    """dvc does not watch what lies outside of the repository; the watch stage does."""
+    photos = clone.parent / "photos"
+    options = ["-S", "model=simplenet", "-S", "data=folder", "-S", f"data.root={photos}",
+               "-S", "data.recipe=quick", "-S", "data.image_size=64"]  # fmt: skip
+    call(clone, "dvc", "exp", "run", *options)
+    before = read(clone / "metrics/data.json")["counts"]["test"]["real"]
+    again = call(clone, "dvc", "repro")
+    assert "Running stage 'watch@folder'" in again
+    assert "Running stage 'fetch'" not in again
+    (photos / "test/real/more.jpg").write_bytes(separable(777, 0))
+    assert "Running stage 'predict@simplenet'" in call(clone, "dvc", "repro")
+    assert read(clone / "metrics/data.json")["counts"]["test"]["real"] == before + 1
+    call(clone, "git", "checkout", "-q", ".")
+    call(clone, "dvc", "checkout", "-q")
+
+
+def test_a_leak_stops_the_stage_and_is_listed_or_dropped(clone):
+    photos = clone.parent / "photos"
+    leak = photos / "train/real/of-test.jpg"
+    leak.write_bytes((photos / "test/real/more.jpg").read_bytes())
+    options = ["-S", "model=simplenet", "-S", "data=folder", "-S", f"data.root={photos}",
+               "-S", "data.recipe=quick", "-S", "data.image_size=64"]  # fmt: skip
+    said = call(clone, "dvc", "exp", "run", *options, fails=True)
+    assert "facetell: leak: 1 pairs of images are on two sides of a split (1 same file)" in said
+    assert "Traceback" not in said
+    rows = list(csv.DictReader((clone / "metrics/leaks.csv").open()))
+    assert [row["id"] for row in rows] == ["folder/train/real/of-test.jpg"]
+    call(clone, "dvc", "exp", "run", *options, "-S", "data.split.leaks=drop")
+    data = read(clone / "metrics/data.json")
+    assert data["pairs_across_splits"] == {"same file": 1}
+    assert data["counts"]["train"]["real"] == 8
+    leak.unlink()
+    call(clone, "git", "checkout", "-q", ".")
+    call(clone, "dvc", "checkout", "-q")
+
+
+def test_one_set_is_trained_on_and_another_tested(clone):
+    photos = clone.parent / "photos"
+    call(clone, "dvc", "exp", "run", "-S", "model=simplenet", "-S", "data=mix",
+         "-S", "data/set=[demo,folder]", "-S", "data.sets.demo.use=train",
+         "-S", "data.sets.folder.use=test", "-S", f"data.sets.folder.root={photos}",
+         "-S", "data.recipe=quick", "-S", "data.image_size=64", "-S", "data.harmonise=true",
+         "-S", "data.harmonised.size=64", *[part for key, value in TINY.items()
+         for part in ("-S", f"data.fetch.{key}={value}")])  # fmt: skip
+    data = read(clone / "metrics/data.json")
+    assert data["counts"] == {
+        "train": {"real": 24, "fake": 24}, "valid": {"real": 12, "fake": 12},
+        "test": {"real": 5, "fake": 4},
+    }  # fmt: skip
+    assert set(data["sets"]) == {"demo", "folder"}
+    found = read(clone / "metrics/models/simplenet.json")
+    assert found["clean"]["n"] == 9
+    for name in ("gallery_demo", "gallery_folder"):
+        assert (clone / f"plots/data/{name}.png").exists()
+    call(clone, "git", "checkout", "-q", ".")
+    call(clone, "dvc", "checkout", "-q")
 
 
 def test_a_network_of_timm_needs_one_file_and_processes_one_parameter(clone):

@@ -96,3 +96,13 @@ def test_only_jpeg_has_a_quality():
 def test_quality_does_not_depend_on_the_order_of_the_table():
     table = Image.open(io.BytesIO(picture(quality=83))).quantization[0]
     assert jpeg_quality(list(reversed(table))) == 83
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"subsampling": 0}, {"progressive": True}, {"quality": 30}]
+)
+def test_the_fast_decoder_gives_the_pixels_of_pillow(options):
+    data = picture(3, (57, 43), **options)
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    assert (decode(data) == expected).all()
+    assert decode(data).flags.writeable

@@ -122,6 +122,7 @@ def scored(n: int = 40):
             "person": [f"p{k // 4}" for k in range(n)],
             "generator": np.where(labels, np.where(np.arange(n) % 4 == 1, "a", "b"), ""),
             "platform": "presocial",
+            "set": "demo",
             "artefacts": np.where(labels, np.where(np.arange(n) % 4 == 1, "x+y", "x"), ""),
         }
     )
@@ -178,7 +179,13 @@ def test_report_shows_what_was_measured():
     table, manifest = scored()
     found = full(model_scores(table, manifest, 0.5, resamples=50))
     counts = {split: {"real": 1, "fake": 2} for split in ("train", "valid", "test")}
-    text = report({"m": found}, {"counts": counts, "set_aside": {"count": 3}}, "demo", {})
+    data = {"counts": counts, "set_aside": {"count": 3}, "unused": 7,
+            "pairs_across_splits": {"look-alike": 2},
+            "audit": {"images": 9, "auc": {}, "warnings": ["Too few images"]}}  # fmt: skip
+    text = report({"m": found}, data, "demo", {})
+    assert "3 set aside. 7 images are not used" in text
+    assert "2 look-alike (metrics/leaks.csv)" in text
+    assert "**Warning**: Too few images" in text
     assert "rendered, not photos" in text
     assert f"{found['clean']['auc']:.3f} [" in text
     assert "3 set aside" in text

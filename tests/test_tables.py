@@ -65,7 +65,8 @@ def trained(model: str, **cost) -> dict:
         "clean": clean,
         "variants": {},
         "artefacts": {},
-        "platforms": {"presocial": {"accuracy": 0.803, "f1": 0.822}},
+        "platforms": {"presocial": {"accuracy": 0.803, "f1": 0.822, "n": 9}},
+        "sets": {"demo": {"accuracy": 0.81, "n": 9}, "own": {"accuracy": 0.7, "auc": 0.8, "n": 4}},
         "training": {"recipe": recipe(model, "quick"), "cost": COST | cost},
     }
 
@@ -177,6 +178,8 @@ def test_report_words_ours_beside_theirs():
         "| 2,073,969 / 506,000,000 | 12.3 M | 1.05 GB | – / 9.5 GB | 8.39 MB / 1.98 GB |",
         "| simplenet | 2 / 3 | 0.500 | 100.00 | 0.500 | 50.00 / 87.29 | 0.500 | 25.00 / 84.62 |",
         f"**Warning**: {WARNING}",
+        "| model | demo (n = 9) | own (n = 4) |",
+        "| sepnet | 0.810 | 0.700 (0.800) |",
         "| jpeg quality | 0.70 [0.65, 0.75] |",
         "| resnet50 | 80.30 / 99.71 | 82.20 / 99.71 | ResNet50 | demo, 2,200 images |",
     ):
@@ -241,7 +244,7 @@ def test_compare_joins_test_margins_with_labels_and_leaves_no_stale_table(tmp_pa
     clean = predictions.table("test", ids, labels, {"clean": labels * 2.0 - 0.5})
     predictions.write("data/predictions/simplenet.parquet", clean, threshold=0.5)
     manifest = pd.DataFrame({"id": ids, "split": "test", "label": labels, "person": ids})
-    for column in ("generator", "platform", "artefacts"):
+    for column in ("generator", "platform", "artefacts", "set"):
         manifest[column] = "presocial" if column == "platform" else ""
     scores = trained("simplenet", best_epoch=1, epochs=1)
     scores |= model_scores(clean, manifest, 0.5, resamples=5)

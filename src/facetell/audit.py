@@ -47,6 +47,10 @@ GROUPS = {  # name: columns of the manifest or of ``MEASURED``
 }
 ALL, SPECTRAL = "all_together", "spectral_linear"
 CATEGORIES = ("format", "mode", "quant_table", "subsampling")
+NEEDED = (  # of the manifest's columns
+    *("id", "set", "split", "label", "person", "generator", "platform", "bytes", "width"),
+    *("height", "format", "mode", "jpeg_quality", "quant_table", "subsampling", "exif"),
+)
 MEASURED = ("sharpness", "noise", "red", "green", "blue")
 CHUNK = 64
 
@@ -80,11 +84,14 @@ def sample(manifest: pd.DataFrame, images: int | None, seed: int) -> pd.DataFram
 
 def measure(table: pd.DataFrame, packed: Mapping[str, Path], *, workers: int = 1) -> Measured:
     """Look at the pixels of every row; ``packed`` are the packed files by split."""
+    wanted = set(table["id"])
     where = {
-        split: {name: place for place, name in enumerate(Packed(path).ids)}
+        name: (split, place)
         for split, path in packed.items()
+        for place, name in enumerate(Packed(path).ids)
+        if name in wanted
     }
-    rows = [(row.split, where[row.split][row.id], row.label) for row in table.itertuples()]
+    rows = [(*where[name], label) for name, label in zip(table["id"], table["label"], strict=True)]
     chunks = [rows[at : at + CHUNK] for at in range(0, len(rows), CHUNK)]
     jobs = (delayed(_measure)(chunk, dict(packed)) for chunk in chunks)
     alone = len(rows) < 10 * CHUNK

@@ -56,7 +56,8 @@ def build(
     everyone = harmonise or Treatment()
     table, aside, hashes = look_at(plan(rows, launder), raw, everyone, workers=workers)
     alike = _alike(table, hashes, raw, everyone)
-    face = faces(table, [(pair.first, pair.second) for pair in alike])
+    # look-alikes stay apart: what is common to a class could tie all of its images together
+    face = faces(table, [(pair.first, pair.second) for pair in alike if pair.copy])
     split = assign(table, face, valid=valid, test=test, seed=seed)
     table["split"] = used(table.assign(split=split), train_on=train_on, uses=dict(uses or {}))
     leaks = gate.find(table, alike)

@@ -1,5 +1,6 @@
 """Outputs are written whole or not at all: under a temporary name, then renamed."""
 
+import errno
 import glob
 import hashlib
 import json
@@ -11,10 +12,19 @@ from typing import Any
 
 import psutil
 
+from facetell.errors import UserError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 @contextmanager
 def whole(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; it takes the name when the block succeeds."""
+    """Yield a temporary path beside ``path``; it takes the name when the block succeeds.
+
+    Raises
+    ------
+    UserError : the disk is full; ``path`` is as it was before.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # the suffix stays last: writers such as matplotlib choose the format by it
@@ -23,6 +33,13 @@ def whole(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise UserError(
+            f"cannot write {path}: {os.strerror(error.errno)}; make room and run again, what was "
+            "there before is unchanged"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -6,14 +6,17 @@ the ``split`` stage can set the image aside instead of a later stage crashing on
 
 import hashlib
 import io
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
+import simplejpeg
 from PIL import Image, ImageOps
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 LARGEST = 50_000_000  # pixels: beyond it an image is taken for a decompression bomb
+ORIENTATION = 0x0112  # the EXIF tag
 SMALLEST = 16  # pixels on the shorter side
 
 # Annex K of the JPEG standard: the luminance table from which encoders scale by quality
@@ -66,7 +69,12 @@ def decode(data: bytes) -> np.ndarray:
     ------
     Unusable : empty, broken, truncated, too large, too small, or of an unknown format.
     """
-    return np.array(_upright_rgb(_open(data)))  # a copy: torch wants memory that it may write
+    image = _open(data)
+    if image.format == "JPEG" and image.mode == "RGB" and image.getexif().get(ORIENTATION, 1) == 1:
+        # the usual case: the same decoder and the same pixels as Pillow's, in half of the time
+        with suppress(ValueError):
+            return simplejpeg.decode_jpeg(data, "RGB", strict=True)
+    return np.array(_upright_rgb(image))  # a copy: torch wants memory that it may write
 
 
 def inspect(data: bytes) -> tuple[Facts, Image.Image]:
@@ -74,6 +82,8 @@ def inspect(data: bytes) -> tuple[Facts, Image.Image]:
     image = _open(data)
     kind, mode = str(image.format), image.mode
     upright = _upright_rgb(image)
+    if kind in ("JPEG", "MPO"):
+        _strictly(data)
     # only now: Pillow reads part of this with the pixels
     exif = "exif" in image.info or len(image.getexif()) > 0
     tables = getattr(image, "quantization", None) if kind == "JPEG" else None
@@ -87,6 +97,14 @@ def inspect(data: bytes) -> tuple[Facts, Image.Image]:
         exif,
     )
     return facts, upright
+
+
+def _strictly(data: bytes) -> None:
+    """Refuse a JPEG of which the decoder had to make up a part: Pillow does not pass that on."""
+    try:
+        simplejpeg.decode_jpeg(data, "GRAY", strict=True)
+    except ValueError as error:
+        raise Unusable(f"broken: {str(error)[:80]}") from error
 
 
 def _digest(tables: dict[int, list[int]]) -> str:

@@ -5,6 +5,7 @@ Order of work: rows of each set (``facetell.layouts``), what each file is (``loo
 """
 
 import hashlib
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import astuple, fields
 from pathlib import Path
@@ -156,7 +157,7 @@ def _look(chunk: list[dict[str, Any]], raw: Path, everyone: Treatment) -> list[t
         except Unusable as reason:
             found.append((str(reason),))
             continue
-        digest = hashlib.sha256(data).hexdigest()
+        digest = hashlib.sha256(data).digest()
         found.append((*astuple(facts), len(data), digest, perceptual_hash(pixels)))
     return found
 
@@ -173,7 +174,9 @@ def _archive(path: Path) -> Archive:
 def _collect(
     rows: pd.DataFrame, results: Iterator[list[tuple[Any, ...]]]
 ) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
-    facts: dict[str, list[Any]] = {name: [] for name in (*FACTS, "bytes", "sha256")}
+    # few objects: small numbers and repeated words are shared, digests are kept as bytes
+    facts: dict[str, list[Any]] = {name: [] for name in (*FACTS, "bytes")}
+    digests = np.zeros((len(rows), 32), dtype=np.uint8)
     hashes = np.zeros((len(rows), BITS // 8), dtype=np.uint8)
     usable = np.zeros(len(rows), dtype=bool)
     reasons = []
@@ -183,15 +186,18 @@ def _collect(
             if len(found) == 1:
                 reasons.append(found[0])
             else:
+                *values, digest, hash_ = found
                 usable[at] = True
-                hashes[at] = np.frombuffer(found[-1], dtype=np.uint8)
-                for name, value in zip(facts, found, strict=False):
-                    facts[name].append(value)
+                digests[at] = np.frombuffer(digest, dtype=np.uint8)
+                hashes[at] = np.frombuffer(hash_, dtype=np.uint8)
+                for name, value in zip(facts, values, strict=True):
+                    facts[name].append(sys.intern(value) if isinstance(value, str) else value)
             at += 1
     aside = rows.loc[~usable, ["set", "path"]].assign(reason=reasons).reset_index(drop=True)
     table = rows[usable].reset_index(drop=True)
-    for name, values in facts.items():
-        table[name] = values
+    for name, known in facts.items():
+        table[name] = known
+    table["sha256"] = [digest.tobytes().hex() for digest in digests[usable]]
     return table, hashes[usable], aside
 
 

@@ -37,7 +37,8 @@ class Packed:
         self.ids: list[str] = [name for batch in batches for name in batch["id"].to_pylist()]
         self.labels = np.concatenate([batch["label"].to_numpy() for batch in batches])
         self.fingerprint = self._reader.schema.metadata[b"fingerprint"].decode()
-        self._read = 0
+        del batches
+        self._forget()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -60,8 +61,13 @@ class Packed:
     def _value(self, column: str, index: int):  # type: ignore[no-untyped-def]
         value = self._reader.get_batch(index // ROWS)[column][index % ROWS].as_py()
         self._read += len(value) if value else 0
-        if self._read > FORGET and hasattr(mmap, "MADV_DONTNEED"):
-            # mapped pages count as this process's memory: without this it grows with the set
-            self._map.madvise(mmap.MADV_DONTNEED)
-            self._read = 0
+        if self._read > FORGET:
+            self._forget()
         return value
+
+    def _forget(self) -> None:
+        """Hand back the mapped pages: they count as this process's memory, which would grow with
+        the set."""
+        self._read = 0
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)

@@ -16,6 +16,8 @@ from facetell.packed import ROWS, SCHEMA
 from facetell.progress import progress
 from facetell.reencoding import Treatment, treatment
 
+NEEDED = ("id", "label", "set", "path", "mask", "twin", "platform", "laundered", "sha256")
+
 
 def pack(
     manifest: pd.DataFrame,
@@ -24,6 +26,8 @@ def pack(
     harmonise: Treatment | None = None,
 ) -> None:
     """Write the rows of ``manifest``, in its order; the same rows give the same bytes.
+
+    Of its columns only ``NEEDED`` are looked at.
 
     Parameters
     ----------
@@ -36,14 +40,13 @@ def pack(
     """
     everyone = harmonise or Treatment()
     schema = SCHEMA.with_metadata({"fingerprint": fingerprint(manifest)})
-    needed = ["id", "label", "set", "path", "mask", "twin", "platform", "laundered", "sha256"]
     with (
         whole(path) as temporary,
         pa.OSFile(str(temporary), "wb") as file,
         pa.ipc.new_file(file, schema) as writer,
     ):
         for start in progress(range(0, len(manifest), ROWS), f"packing {path.stem}"):
-            rows = manifest[needed].iloc[start : start + ROWS].to_dict("records")
+            rows = manifest[list(NEEDED)].iloc[start : start + ROWS].to_dict("records")
             columns = {
                 "id": [row["id"] for row in rows],
                 "label": [row["label"] for row in rows],
@@ -72,13 +75,20 @@ def _changed(row: dict[str, Any], archive: Archive) -> UserError:
 
 
 def _mask(row: dict[str, Any], archive: Archive) -> bytes | None:
-    return archive.read(row["mask"]) if row["mask"] else None
+    return _companion(row["mask"], archive) if row["mask"] else None
 
 
 def _twin(row: dict[str, Any], archive: Archive, everyone: Treatment) -> bytes | None:
     if not row["twin"]:
         return None
-    return treatment(row, everyone)(archive.read(row["twin"]), row["id"])
+    return treatment(row, everyone)(_companion(row["twin"], archive), row["id"])
+
+
+def _companion(name: str, archive: Archive) -> bytes:
+    try:
+        return archive.read(name)
+    except Unusable as reason:
+        raise UserError(f"{name} in {archive.label}: {reason}; fetch the set again") from reason
 
 
 def fingerprint(manifest: pd.DataFrame) -> str:

@@ -108,5 +108,6 @@ def harmonised(data: bytes, size: int = 256, quality: int = 75) -> bytes:
 
 def _jpeg(image: Image.Image, quality: int, subsampling: int) -> bytes:
     buffer = io.BytesIO()
+    image.info.clear()  # a comment would be written again
     image.save(buffer, "JPEG", quality=quality, subsampling=subsampling)
     return buffer.getvalue()

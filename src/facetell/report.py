@@ -96,6 +96,9 @@ def report(
             "`several` are fakes like those in training; the others carry one artefact each.",
             _markdown(_by_group(scores, "artefacts")),
         ]
+    for what, title in (("platforms", "platform"), ("sets", "data set")):
+        if any(len(found[what]) > 1 for found in scores.values()):
+            parts += [f"## Test images of each {title}: accuracy (AUC)", _by_part(scores, what)]
     parts += [
         "## Perturbed test images: accuracy (percent change against clean)",
         _markdown(_changes(scores)),
@@ -175,6 +178,19 @@ def _by_group(scores: Scores, what: str) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _by_part(scores: Scores, what: str) -> str:
+    """Accuracy at the threshold and, where both classes are there, AUC, for each part."""
+    rows = []
+    for model, found in scores.items():
+        cells = {
+            f"{part} (n = {numbers['n']})": f"{numbers['accuracy']:.3f}"
+            + (f" ({numbers['auc']:.3f})" if "auc" in numbers else "")
+            for part, numbers in found[what].items()
+        }
+        rows.append({"model": model} | cells)
+    return _markdown(pd.DataFrame(rows).fillna(ABSENT))
 
 
 def _changes(scores: Scores) -> pd.DataFrame:

@@ -23,7 +23,7 @@ def model_scores(
     ``clean`` and ``variants.<name>`` as ``facetell.metrics.evaluate`` gives them, each with 95%
     intervals resampled by person under ``interval``; variants also with the relative change of
     accuracy in percent, as the UIUC report states it. ``generators`` and ``artefacts`` set some of
-    the fakes against all real images, ``platforms`` what went through each platform.
+    the fakes against all real images; ``platforms`` and ``sets`` are the test images of each.
 
     Raises
     ------
@@ -55,10 +55,11 @@ def model_scores(
     clean = test[test["variant"] == "clean"]
     found["generators"] = _against_reals(clean, clean["generator"], threshold)
     found["artefacts"] = _against_reals(clean, artefact_group(clean["artefacts"]), threshold)
-    found["platforms"] = {
-        str(name): evaluate(part["label"], part["margin"], threshold)
-        for name, part in clean.groupby("platform")
-    }
+    for name, column in (("platforms", "platform"), ("sets", "set")):
+        found[name] = {
+            str(value): evaluate(part["label"], part["margin"], threshold)
+            for value, part in clean.groupby(column)
+        }
     return found
 
 

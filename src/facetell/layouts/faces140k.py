@@ -9,15 +9,19 @@ import io
 import pandas as pd
 
 from facetell.archive import Archive
-from facetell.errors import UserError
-from facetell.labels import SPLITS
+from facetell.errors import UserError, brief
+from facetell.images import Unusable
+from facetell.labels import CLASSES, SPLITS
+
+FFHQ = 70_000  # photos
 
 
 def rows(archive: Archive) -> pd.DataFrame:
     """One row per line of ``train.csv``, ``valid.csv`` and ``test.csv``."""
     table = pd.concat([_listing(archive, split) for split in SPLITS], ignore_index=True)
     fake = table["label_str"] == "fake"
-    number = pd.to_numeric(table["id"].where(~fake), errors="coerce").astype("Int32")
+    number = pd.to_numeric(table["id"].where(~fake), errors="coerce")
+    number = number.where(number.between(0, FFHQ - 1)).astype("Int32")
     ffhq = "ffhq-" + number.astype("string").str.zfill(5)
     return pd.DataFrame(
         {
@@ -36,9 +40,14 @@ def _listing(archive: Archive, split: str) -> pd.DataFrame:
     name = next((name for name in archive.names if name.split("/")[-1] == f"{split}.csv"), None)
     if name is None:
         raise UserError(f"{archive.label} has no {split}.csv: is it the 140k archive?")
-    table = pd.read_csv(io.BytesIO(archive.read(name)), dtype=str, keep_default_na=False)
+    try:
+        table = pd.read_csv(io.BytesIO(archive.read(name)), dtype=str, keep_default_na=False)
+    except (ValueError, Unusable) as error:  # pandas' errors and those of Unicode are ValueErrors
+        raise UserError(f"{name} in {archive.label} cannot be read: {brief(error)}") from error
     if missing := {"id", "label", "label_str", "path"} - set(table):
         raise UserError(f"{name} lacks the columns {', '.join(sorted(missing))}")
+    if unknown := sorted(set(table["label_str"]) - set(CLASSES)):
+        raise UserError(f"{name}: label_str is {unknown[0]!r}; expected real or fake")
     contradicting = (table["label"] == "1") != (table["label_str"] == "real")
     if contradicting.any():
         line = table.loc[contradicting].iloc[0]

@@ -1,5 +1,6 @@
 """A user's own folder of images: packed as it is into one uncompressed zip."""
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -27,5 +28,18 @@ def fetch(target: Path, *, root: Path) -> None:
         raise UserError(f"data.root: no image ({', '.join(SUFFIXES)}) below {root.resolve()}")
     with whole(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for path in progress(files, "packing the folder"):
-            entry = zipfile.ZipInfo(path.relative_to(root).as_posix())  # date fixed: 1980
+            name = path.relative_to(root).as_posix()
+            if not name.isprintable() and not _unicode(name):
+                raise UserError(
+                    f"data.root: the name of {os.fsencode(path)!r} is not UTF-8; rename the file"
+                )
+            entry = zipfile.ZipInfo(name)  # date fixed: 1980
             archive.writestr(entry, path.read_bytes())
+
+
+def _unicode(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
