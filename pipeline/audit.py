@@ -1,6 +1,7 @@
 """audit: what trivia alone tell of the label, and figures of what is in the sets."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +37,8 @@ def main() -> None:
     found = measure(chosen, packed, workers=os.cpu_count() or 1)
     areas = audit(found, seed=settings["seed"])
     write_json("metrics/data.json", summary(manifest, areas, len(chosen)))
+    for sentence in warnings(areas):  # here, before anything is trained, and in the report
+        print(f"facetell: warning: {sentence}", file=sys.stderr)
     PLOTS.mkdir(parents=True, exist_ok=True)
     if areas:
         title = f"What trivia give away on {name} ({len(chosen):,} images)"
