@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from joblib import Parallel, delayed
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
@@ -24,6 +23,7 @@ from facetell.images import decode
 from facetell.labels import CLASSES, SPLITS
 from facetell.metrics import intervals
 from facetell.packed import Packed
+from facetell.parallel import ALONE, CHUNK, in_processes
 from facetell.progress import progress
 from facetell.ranking import auc
 
@@ -52,7 +52,6 @@ NEEDED = (  # of the manifest's columns
     *("height", "format", "mode", "jpeg_quality", "quant_table", "subsampling", "exif"),
 )
 MEASURED = ("sharpness", "noise", "red", "green", "blue")
-CHUNK = 64
 
 
 class Measured(NamedTuple):
@@ -93,9 +92,8 @@ def measure(table: pd.DataFrame, packed: Mapping[str, Path], *, workers: int = 1
     }
     rows = [(*where[name], label) for name, label in zip(table["id"], table["label"], strict=True)]
     chunks = [rows[at : at + CHUNK] for at in range(0, len(rows), CHUNK)]
-    jobs = (delayed(_measure)(chunk, dict(packed)) for chunk in chunks)
-    alone = len(rows) < 10 * CHUNK
-    results = Parallel(n_jobs=1 if alone else workers, return_as="generator")(jobs)
+    workers = 1 if len(rows) < ALONE else workers
+    results = in_processes(_measure, chunks, dict(packed), workers=workers)
     values, features = [], []
     sums = {name: np.zeros((FINE, FINE)) for name in CLASSES}
     counts = dict.fromkeys(CLASSES, 0)

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
-from joblib import Parallel, delayed
 
 from facetell.archive import Archive, open_archive
 from facetell.copies import BITS, perceptual_hash
@@ -22,12 +21,11 @@ from facetell.errors import UserError
 from facetell.images import Facts, Unusable, inspect
 from facetell.labels import CLASSES, SPLITS, UNUSED
 from facetell.layouts import PRESOCIAL, ROW
+from facetell.parallel import ALONE, CHUNK, in_processes
 from facetell.progress import progress
 from facetell.reencoding import PLATFORMS, Treatment, treatment
 
 FACTS = tuple(field.name for field in fields(Facts))
-CHUNK = 64  # images that a process looks at in one go
-ALONE = 500  # images below which other processes are not worth their start
 
 _text = pa.Column(str, coerce=True)
 _share = pa.Check.in_range(0, 2)
@@ -137,11 +135,8 @@ def look_at(
     chunks = (
         rows[columns].iloc[at : at + CHUNK].to_dict("records") for at in range(0, len(rows), CHUNK)
     )
-    jobs = (delayed(_look)(chunk, raw, everyone) for chunk in chunks)
-    alone = len(rows) < ALONE
-    results = Parallel(
-        n_jobs=1 if alone else workers, return_as="generator", batch_size=1, pre_dispatch="4*n_jobs"
-    )(jobs)
+    workers = 1 if len(rows) < ALONE else workers
+    results = in_processes(_look, chunks, raw, everyone, workers=workers)
     table, hashes, aside = _collect(rows, progress(results, "images", -(-len(rows) // CHUNK)))
     return Looked(table, aside, hashes)
 

@@ -31,13 +31,16 @@ class Packed:
         with open(self.path, "rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self._reader = pa.ipc.open_file(pa.py_buffer(self._map))
-        batches = [
-            self._reader.get_batch(index) for index in range(self._reader.num_record_batches)
-        ]
-        self.ids: list[str] = [name for batch in batches for name in batch["id"].to_pylist()]
-        self.labels = np.concatenate([batch["label"].to_numpy() for batch in batches])
+        self.ids: list[str] = []
+        labels = []
+        for index in range(self._reader.num_record_batches):
+            batch = self._reader.get_batch(index)
+            self.ids += batch["id"].to_pylist()
+            labels.append(batch["label"].to_numpy().copy())
+            if index % ROWS == 0:
+                self._forget()
+        self.labels = np.concatenate(labels)
         self.fingerprint = self._reader.schema.metadata[b"fingerprint"].decode()
-        del batches
         self._forget()
 
     def __len__(self) -> int:
