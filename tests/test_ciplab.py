@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from conftest import built, picture
 
 from facetell.errors import UserError
 from facetell.layouts import rows as completed
@@ -101,3 +102,17 @@ def test_the_frame_suits_the_caller():
     table = completed("ciplab", archive(*IMAGES))
     assert set(table["stem"]) == {""}
     assert table["psi"].isna().all()
+
+
+def test_the_regions_reach_the_manifest(tmp_path):
+    entries = {f"training_real/real_{n:05d}.jpg": picture(n) for n in range(20)}
+    bits = ("1000", "0110", "1111", "0001")
+    for n in range(20):
+        entries[f"training_fake/mid_{n}_{bits[n % 4]}.jpg"] = picture(100 + n)
+    manifest = built(tmp_path, entries, "ciplab", valid=0.2, test=0.2).manifest
+    fakes = manifest[manifest["label"] == 1]
+    assert fakes["regions"].value_counts().to_dict() == dict.fromkeys(
+        ("left_eye", "right_eye+nose", "left_eye+right_eye+nose+mouth", "mouth"), 5
+    )
+    assert set(manifest.loc[manifest["label"] == 0, "regions"]) == {""}
+    assert set(manifest["split"]) == {"train", "valid", "test"}
