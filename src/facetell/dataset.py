@@ -1,6 +1,7 @@
 """From the rows of some sets to one manifest that can be trusted: the work of the `split` stage."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from facetell import leaks as gate
-from facetell.archive import open_archive
+from facetell.archive import Archive, open_archive
 from facetell.copies import Pair, pairs, thumbnail
 from facetell.images import inspect
 from facetell.manifest import check, look_at, plan, validated
@@ -54,8 +55,11 @@ def build(
     UserError : a split is left without images of one class, or a value breaks the schema.
     """
     everyone = harmonise or Treatment()
-    table, aside, hashes = look_at(plan(rows, launder), raw, everyone, workers=workers)
-    alike = _alike(table, hashes, raw, everyone)
+    with ExitStack() as stack:
+        # opened before there is much else in memory: reading a listing takes some for a moment
+        archives = {name: stack.enter_context(open_archive(raw / name)) for name in rows}
+        table, aside, hashes = look_at(plan(rows, launder), raw, everyone, workers=workers)
+        alike = _alike(table, hashes, archives, everyone)
     # look-alikes stay apart: what is common to a class could tie all of its images together
     face = faces(table, [(pair.first, pair.second) for pair in alike if pair.copy])
     split = assign(table, face, valid=valid, test=test, seed=seed)
@@ -67,17 +71,17 @@ def build(
     return Dataset(validated(table), aside, leaks)
 
 
-def _alike(table: pd.DataFrame, hashes: np.ndarray, raw: Path, everyone: Treatment) -> list[Pair]:
+def _alike(
+    table: pd.DataFrame,
+    hashes: np.ndarray,
+    archives: Mapping[str, Archive],
+    everyone: Treatment,
+) -> list[Pair]:
     """Pairs of rows that show the same picture or nearly so and are not known to, in any split."""
-    opened = {name: open_archive(raw / str(name)) for name in table["set"].unique()}
 
     def look(place: int) -> np.ndarray:
         row = table.iloc[place]
-        data = treatment(row, everyone)(opened[row["set"]].read(row["path"]), row["id"])
+        data = treatment(row, everyone)(archives[row["set"]].read(row["path"]), row["id"])
         return thumbnail(inspect(data)[1])
 
-    try:
-        return list(pairs(hashes, look, faces(table)))
-    finally:
-        for archive in opened.values():
-            archive.close()
+    return list(pairs(hashes, look, faces(table)))

@@ -11,7 +11,7 @@ import pandas as pd
 
 from facetell.copies import Pair
 from facetell.errors import UserError
-from facetell.splits import RANK
+from facetell.splits import RANK, known
 
 KINDS = {  # by column of the manifest, in the words of the list of leaks
     "sha256": "same file",
@@ -64,9 +64,8 @@ def to_drop(table: pd.DataFrame, leaks: pd.DataFrame) -> "pd.Series[bool]":
     rank = table["split"].map(RANK).fillna(-1).astype(int)
     gone = table["id"].isin(leaks.loc[leaks["kind"] == COPY, "id"])
     for column in KINDS:
-        key = table[column]
-        known = key.notna() & (key.astype(str) != "")
-        highest = rank[known].groupby(key[known]).transform("max")
+        said = known(table[column])
+        highest = rank[said].groupby(table.loc[said, column]).transform("max")
         gone |= (highest.reindex(table.index, fill_value=-1) > rank) & (rank >= 0)
     return gone
 
@@ -93,13 +92,13 @@ def gate(leaks: pd.DataFrame, mode: str, where: str) -> None:
 
 def _by_key(key: "pd.Series[object]", rank: np.ndarray) -> list[tuple[int, int, str]]:
     """Places of pairs with one value of ``key`` and different ranks, and the value."""
-    known = np.flatnonzero((key.notna() & (key.astype(str) != "")).to_numpy() & (rank >= 0))
-    codes, values = pd.factorize(key.iloc[known])
-    sides = pd.DataFrame({"code": codes, "rank": rank[known], "at": known})
+    places = np.flatnonzero(known(key) & (rank >= 0))
+    codes, values = pd.factorize(key.iloc[places])
+    sides = pd.DataFrame({"code": codes, "rank": rank[places], "at": places})
     spread = sides.groupby("code")["rank"].transform("nunique") > 1
     found = []
     for code, group in sides[spread].groupby("code"):
-        places = [part["at"].to_list()[:LISTED] for _, part in group.groupby("rank")]
-        for one, other in itertools.combinations(places, 2):
+        by_side = [part["at"].to_list()[:LISTED] for _, part in group.groupby("rank")]
+        for one, other in itertools.combinations(by_side, 2):
             found += [(a, b, str(values[int(code)])) for a, b in itertools.product(one, other)]
     return found

@@ -23,11 +23,11 @@ def faces(table: pd.DataFrame, copies: list[tuple[int, int]] | None = None) -> n
     """Number of the face that each row shows, int (N,): connected by ``KEYS`` or by ``copies``."""
     edges = [np.array(copies, dtype=np.int64).reshape(-1, 2)] if copies else []
     for key in KEYS:
-        known = np.flatnonzero(_known(table[key]))
-        codes, _ = pd.factorize(table[key].iloc[known])
+        places = np.flatnonzero(known(table[key]))
+        codes, _ = pd.factorize(table[key].iloc[places])
         first = np.full(codes.max(initial=-1) + 1, -1, dtype=np.int64)
-        first[codes[::-1]] = known[::-1]
-        edges.append(np.stack([first[codes], known], axis=1))
+        first[codes[::-1]] = places[::-1]
+        edges.append(np.stack([first[codes], places], axis=1))
     both = np.concatenate(edges) if edges else np.zeros((0, 2), dtype=np.int64)
     graph = coo_array(
         (np.ones(len(both), dtype=np.int8), (both[:, 0], both[:, 1])), (len(table),) * 2
@@ -132,5 +132,6 @@ def used(
     return split
 
 
-def _known(column: "pd.Series[object]") -> np.ndarray:
+def known(column: "pd.Series[object]") -> np.ndarray:
+    """Where a column says something, bool (N,): neither missing nor empty."""
     return (column.notna() & (column.astype(str) != "")).to_numpy()
