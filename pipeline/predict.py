@@ -6,7 +6,7 @@ from facetell.detector import load
 from facetell.loading import Images
 from facetell.machine import device
 from facetell.packed import Packed
-from facetell.perturbations import variants
+from facetell.perturbations import suite
 from facetell.predictions import table, write
 from facetell.scoring import margins
 from facetell.variants import variant_margins
@@ -14,23 +14,28 @@ from pipeline.stage import params, run
 
 
 def main(model: str) -> None:
-    settings = params()["predict"]
+    settings = params()
+    workers = settings["predict"]["workers"]
+    variants = suite(settings["predict"]["suites"], settings["data"]["suite"])
     detector, card = load(f"models/{model}.safetensors")
     place = device()
     detector.to(place)
     valid = Images(Packed("data/packed/valid.arrow"), card.image_size)
     test = Images(Packed("data/packed/test.arrow"), card.image_size)
-    on_valid = {"clean": margins(detector, valid, place, workers=settings["workers"])}
-    on_test = variant_margins(
-        detector, test, variants(settings["variants"]), place, workers=settings["workers"]
-    )
+    on_valid = {"clean": margins(detector, valid, place, workers=workers)}
+    on_test = variant_margins(detector, test, variants, place, workers=workers)
     predictions = pd.concat(
         [
             table(split, images.packed.ids, images.packed.labels, scores)
             for split, images, scores in (("valid", valid, on_valid), ("test", test, on_test))
         ]
     )
-    write(f"data/predictions/{model}.parquet", predictions, threshold=card.threshold)
+    write(
+        f"data/predictions/{model}.parquet",
+        predictions,
+        threshold=card.threshold,
+        variants={name: variant.facts for name, variant in variants.items()},
+    )
 
 
 if __name__ == "__main__":

@@ -13,13 +13,12 @@ from pipeline.stage import params, run
 
 def main(model: str) -> None:
     settings = params()
-    predictions, threshold = read(f"data/predictions/{model}.parquet")
+    predictions = read(f"data/predictions/{model}.parquet")
     manifest = pd.read_parquet("data/manifest.parquet")
     trained = json.loads(Path(f"models/{model}.json").read_text())
     found = model_scores(
         predictions,
         manifest,
-        threshold,
         resamples=settings["score"]["resamples"],
         seed=settings["train"]["seed"],
     )

@@ -98,3 +98,15 @@ def built(home: Path, entries: dict[str, bytes], layout: str = "folder", **optio
 @pytest.fixture
 def manifest(packed_set: Path) -> pd.DataFrame:
     return pd.read_parquet(packed_set / "manifest.parquet")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the tests that take minutes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--slow"):
+        skip = pytest.mark.skip(reason="slow; runs with pytest --slow")
+        for item in items:
+            if "slow" in item.keywords:
+                item.add_marker(skip)

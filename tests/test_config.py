@@ -14,7 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from facetell.models import build, parameter_count
-from facetell.perturbations import variants
+from facetell.perturbations import suite
 from pipeline import stage, train
 from pipeline.compose import compose as write_params
 
@@ -42,7 +42,8 @@ def test_committed_parameters_are_the_composition_of_conf(tmp_path, monkeypatch)
 def test_every_choice_composes_to_recipes_that_build(model, data):
     settings = composed(f"model={model}", f"data={data}")
     assert settings["model"] == model
-    variants(settings["predict"]["variants"])
+    assert settings["data"]["suite"] == ("quick" if data == "demo" else "full")
+    assert suite(settings["predict"]["suites"], settings["data"]["suite"])
     for key, entry in settings["models"].items():
         assert (ROOT / entry["source"]).is_file()
         recipe = train.recipe(settings, key)

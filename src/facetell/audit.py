@@ -21,11 +21,11 @@ from sklearn.preprocessing import StandardScaler
 from facetell import spectra
 from facetell.images import decode
 from facetell.labels import CLASSES, SPLITS
-from facetell.metrics import intervals
+from facetell.metrics import evaluate
 from facetell.packed import Packed
 from facetell.parallel import ALONE, CHUNK, in_processes
 from facetell.progress import progress
-from facetell.ranking import auc
+from facetell.resampling import Resamples
 
 LIMIT = 0.6  # AUC beyond which a reader is warned
 SIDE = 256  # px: of larger images only the middle is measured, at its own resolution
@@ -135,12 +135,12 @@ def audit(found: Measured, *, seed: int = 0, resamples: int = 1000) -> dict[str,
     linear = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=5000))
     scores = {name: _scores(values, labels, trees, folds) for name, values in inputs.items()}
     scores[SPECTRAL] = _scores(pd.DataFrame(found.features), labels, linear, folds)
+    draws = Resamples(table["person"], resamples=resamples, seed=seed)
     areas = {}
     for name, score in scores.items():
-        low, high = intervals(labels, score, 0.0, table["person"], resamples=resamples, seed=seed)[
-            "auc"
-        ]
-        areas[name] = {"auc": auc(labels, score), "low": low, "high": high}
+        judged = evaluate(labels, score, 0.0, draws)
+        low, high = judged.intervals["auc"]
+        areas[name] = {"auc": judged.values["auc"], "low": low, "high": high}
     return areas
 
 

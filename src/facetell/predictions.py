@@ -1,6 +1,10 @@
 """Stored predictions: one row per image and variant, from which every number is recomputed."""
 
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +15,23 @@ from facetell.errors import UserError
 from facetell.files import whole
 
 COLUMNS = ("id", "split", "variant", "label", "margin")
+REPEATED = ["id", "variant"]  # columns whose few values come again and again
 CONTROL = "without_artefacts"  # the variant in which nothing is left to find
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What one model made of the validation and test images.
+
+    table : columns id and variant (categorical), split, label (1 = fake), margin (float64).
+    threshold : a margin, frozen on validation.
+    variants : by perturbed variant: perturbation, level, label, neutral and probe, as
+        ``facetell.perturbations.Variant.facts`` has them.
+    """
+
+    table: pd.DataFrame
+    threshold: float
+    variants: dict[str, dict[str, Any]]
 
 
 def table(
@@ -33,19 +53,30 @@ def table(
     return pd.concat(parts, ignore_index=True)
 
 
-def write(path: str | Path, predictions: pd.DataFrame, *, threshold: float) -> None:
-    """Write as parquet; the threshold (a margin, frozen on validation) travels in the schema."""
+def write(
+    path: str | Path,
+    predictions: pd.DataFrame,
+    *,
+    threshold: float,
+    variants: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Write as parquet; threshold and variants (see ``Predictions``) travel in the schema."""
     content = pa.Table.from_pandas(predictions[list(COLUMNS)], preserve_index=False)
-    content = content.replace_schema_metadata({"threshold": repr(threshold)})
+    content = content.replace_schema_metadata(
+        {"threshold": repr(threshold), "variants": json.dumps(variants)}
+    )
     with whole(path) as temporary:
         pq.write_table(content, temporary)
 
 
-def read(path: str | Path) -> tuple[pd.DataFrame, float]:
-    """The predictions and the frozen threshold; UserError if the file is not one of ours."""
+def read(path: str | Path) -> Predictions:
+    """The predictions of one model; UserError if the file is not one of ours, or an old one."""
     try:
-        content = pq.read_table(path)
-        threshold = float(content.schema.metadata[b"threshold"])
+        content = pq.read_table(path, read_dictionary=REPEATED)
+        said = content.schema.metadata
+        threshold = float(said[b"threshold"])
     except (OSError, KeyError, TypeError, pa.ArrowInvalid) as error:
         raise UserError(f"{path} is not a facetell predictions file ({error})") from error
-    return content.to_pandas(), threshold
+    if b"variants" not in said:
+        raise UserError(f"{path} does not say what its variants are: run the predict stage again")
+    return Predictions(content.to_pandas(), threshold, json.loads(said[b"variants"]))

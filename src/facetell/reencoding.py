@@ -76,14 +76,19 @@ def launder(data: bytes, platform: str, name: str) -> bytes:
     """
     if platform not in PLATFORMS:
         raise UserError(f"no platform {platform!r}; there are {', '.join(PLATFORMS)}")
+    _, image = inspect(data)
+    return upload(image, platform, name)
+
+
+def upload(image: Image.Image, platform: str, name: str) -> bytes:
+    """JPEG bytes of what one of ``PLATFORMS`` makes of decoded pixels; ``name`` as above."""
     through = PLATFORMS[platform]
     low, high = through.qualities
     quality = low + seed_of("launder", platform, name) % (high - low + 1)
-    _, image = inspect(data)
     if through.scale < 1:
         size = [max(1, round(side * through.scale)) for side in image.size]
         image = image.resize((size[0], size[1]), Image.Resampling.LANCZOS)
-    return _jpeg(image, quality, through.subsampling)
+    return encoded(image, quality, through.subsampling)
 
 
 def harmonised(data: bytes, size: int = 256, quality: int = 75) -> bytes:
@@ -103,10 +108,11 @@ def harmonised(data: bytes, size: int = 256, quality: int = 75) -> bytes:
         (scale, 0, left, 0, scale, top),
         Image.Resampling.BILINEAR,
     )
-    return _jpeg(image, quality, HALF)
+    return encoded(image, quality)
 
 
-def _jpeg(image: Image.Image, quality: int, subsampling: int) -> bytes:
+def encoded(image: Image.Image, quality: int, subsampling: int = HALF) -> bytes:
+    """JPEG bytes of an image and of nothing that came with it; subsampling ``FULL`` or ``HALF``."""
     buffer = io.BytesIO()
     image.info.clear()  # a comment would be written again
     image.save(buffer, "JPEG", quality=quality, subsampling=subsampling)

@@ -5,19 +5,19 @@ from typing import Any
 
 import pandas as pd
 
+from facetell.comparison import in_words, matrix
 from facetell.errors import UserError
 from facetell.labels import CLASSES
 from facetell.predictions import CONTROL
 from facetell.published import SOURCES
+from facetell.robustness import by_variant, frequencies, robustness, weak_points
 from facetell.spectra import NETWORK
 from facetell.tables import DIFFERS, ratio
 
 Scores = dict[str, dict[str, Any]]  # metrics/models/<model>.json by model
 Form = Callable[[Any], str]  # how a number is worded
 
-HEADLINE = (
-    *("accuracy", "accuracy_real", "accuracy_fake", "auc", "ap", "eer", "f1", "tpr_at_fpr_1pct"),
-)
+HEADLINE = ("accuracy", "accuracy_real", "accuracy_fake", "auc", "ap", "eer", "f1", "ece")
 ABSENT = "–"
 USUAL = {"width": "1", "processes": "1"}  # not worth a column where all are so
 
@@ -33,44 +33,27 @@ def summary(scores: Scores, headline: str) -> dict[str, float]:
         headline = next(iter(scores))
     if headline not in scores:
         raise UserError(f"headline: {headline!r} is not selected; there are {', '.join(scores)}")
-    found = scores[headline]
-    low, high = found["clean"]["interval"]["auc"]
-    drops = [numbers["auc"] for name, numbers in found["variants"].items() if name != CONTROL]
-    return {name: found["clean"][name] for name in HEADLINE} | {
-        "auc_low": low,
-        "auc_high": high,
-        "perturbed_auc_mean": sum(drops) / len(drops) if drops else found["clean"]["auc"],
-        "perturbed_auc_worst": min(drops, default=found["clean"]["auc"]),
-    }
-
-
-def robustness(scores: Scores) -> pd.DataFrame:
-    """Accuracy with its interval and AUC per model and variant, ``clean`` first."""
-    rows = []
-    for model, found in scores.items():
-        for variant, numbers in ({"clean": found["clean"]} | found["variants"]).items():
-            low, high = numbers["interval"]["accuracy"]
-            rows.append(
-                {
-                    "model": model,
-                    "variant": variant,
-                    "accuracy": numbers["accuracy"],
-                    "low": low,
-                    "high": high,
-                    "auc": numbers["auc"],
-                    "accuracy_change_pct": numbers.get("accuracy_change_pct", 0.0),
-                }
-            )
-    return pd.DataFrame(rows)
+    clean, hard = scores[headline]["clean"], scores[headline]["robustness"]
+    found = {name: clean[name] for name in HEADLINE if name in clean}
+    if "auc" in clean:  # what a test set of one class leaves undefined is absent
+        found["auc_low"], found["auc_high"] = clean["interval"]["auc"]
+        found["perturbed_auc_mean"] = hard.get("auc_mean", clean["auc"])
+        found["perturbed_auc_worst"] = hard.get("auc_worst", clean["auc"])
+    return found
 
 
 def report(
-    scores: Scores, data: dict[str, Any], name: str, tables: Mapping[str, pd.DataFrame]
+    scores: Scores,
+    data: dict[str, Any],
+    name: str,
+    tables: Mapping[str, pd.DataFrame],
+    pairs: pd.DataFrame,
+    headline: str,
 ) -> str:
     """Markdown tables of everything, with what a reader must know to judge them.
 
-    ``data`` is the content of metrics/data.json, ``name`` that of the data set, and ``tables``
-    come from ``facetell.tables``.
+    ``data`` is the content of metrics/data.json, ``name`` that of the data set; ``tables`` come
+    from ``facetell.tables``, ``pairs`` from ``facetell.comparison``.
     """
     counts = data["counts"]
     sizes = ", ".join(
@@ -89,27 +72,37 @@ def report(
         f"`{NETWORK}` is a linear classifier on the power spectrum and the DCT: what a network "
         "must beat before its depth means anything.",
         _markdown(_clean(scores)),
+        *_left_out(scores),
+        "## At the threshold of validation, in biometric terms",
+        "APCER is the share of a generator's fakes that pass as real (the worst generator's), "
+        "BPCER the share of real images called fake, ACER the mean of the two (ISO/IEC 30107-3).",
+        _markdown(_operating(scores)),
+        "## Calibration",
+        "The temperature is fitted on validation images; above 1, the scores are too sure of "
+        "themselves. Before and after the margins are divided by it:",
+        _markdown(_calibration(scores)),
     ]
+    if len(pairs):
+        parts += ["## Which differences are real", *_pairs(pairs, headline)]
     if any(found["artefacts"] for found in scores.values()):
         parts += [
             "## Fakes by what was planted in them (AUC against all real test images)",
             "`several` are fakes like those in training; the others carry one artefact each.",
             _markdown(_by_group(scores, "artefacts")),
         ]
+    for what, title in (("generators", "generator"), ("psis", "truncation psi")):
+        if any(len(found[what]) > 1 for found in scores.values()):
+            parts += [
+                f"## Fakes of each {title}: AUC against all real images (share found)",
+                _by_part(scores, what, "auc", "accuracy_fake"),
+            ]
     for what, title in (("platforms", "platform"), ("sets", "data set")):
         if any(len(found[what]) > 1 for found in scores.values()):
-            parts += [f"## Test images of each {title}: accuracy (AUC)", _by_part(scores, what)]
-    parts += [
-        "## Perturbed test images: accuracy (percent change against clean)",
-        _markdown(_changes(scores)),
-    ]
-    if any(CONTROL in found["variants"] for found in scores.values()):
-        parts.append(
-            f"`{CONTROL}` is a control: the fakes are rendered again without what was planted, "
-            "so nothing is left to find and AUC should be 0.5: "
-            + ", ".join(f"{m} {f['variants'][CONTROL]['auc']:.3f}" for m, f in scores.items())
-            + "."
-        )
+            parts += [
+                f"## Test images of each {title}: accuracy (AUC)",
+                _by_part(scores, what, "accuracy", "auc"),
+            ]
+    parts += _broken(scores)
     for key, (title, ours, theirs) in BESIDE.items():
         if (table := tables.get(key)) is not None:
             said = f"{ours} {theirs}" if table["published_as"].notna().any() else ours
@@ -145,23 +138,104 @@ def _audited(audit: dict[str, Any]) -> str:
 
 
 def _clean(scores: Scores) -> pd.DataFrame:
+    shown = {"accuracy": "accuracy", "accuracy_real": "real", "accuracy_fake": "fake"}
+    shown |= {"auc": "AUC", "ap": "AP", "eer": "EER", "f1": "F1"}
+    shown |= {"tpr_at_fpr_1pct": "TPR at FPR 1%", "tpr_at_fpr_01pct": "TPR at FPR 0.1%"}
+    return _numbers({model: found["clean"] for model, found in scores.items()}, shown)
+
+
+def _operating(scores: Scores) -> pd.DataFrame:
+    shown = {"apcer": "APCER", "bpcer": "BPCER", "acer": "ACER"}
+    shown |= {"bpcer_at_apcer_5pct": "BPCER at APCER 5%"}
+    shown |= {"bpcer_at_apcer_1pct": "BPCER at APCER 1%"}
+    return _numbers({model: found["clean"] for model, found in scores.items()}, shown)
+
+
+def _calibration(scores: Scores) -> pd.DataFrame:
     rows = []
     for model, found in scores.items():
-        clean = found["clean"]
-        rows.append(
-            {
-                "model": model,
-                "accuracy": _with_interval(clean, "accuracy"),
-                "real": _with_interval(clean, "accuracy_real"),
-                "fake": _with_interval(clean, "accuracy_fake"),
-                "AUC": _with_interval(clean, "auc"),
-                "AP": f"{clean['ap']:.3f}",
-                "EER": f"{clean['eer']:.3f}",
-                "F1": f"{clean['f1']:.3f}",
-                "TPR at FPR 1%": f"{clean['tpr_at_fpr_1pct']:.3f}",
-            }
-        )
+        row = {"model": model, "temperature": f"{found['calibration']['temperature']:.2f}"}
+        for name, title in (("ece", "ECE"), ("brier", "Brier"), ("log_loss", "log loss (nats)")):
+            for part, when in (("clean", "before"), ("calibration", "after")):
+                row[f"{title} {when}"] = _with_interval(found[part], name)
+        rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _numbers(found: Mapping[str, dict[str, Any]], shown: Mapping[str, str]) -> pd.DataFrame:
+    """A row for each model; a column that no model has is left out."""
+    rows = [
+        {"model": model} | {title: _with_interval(numbers, key) for key, title in shown.items()}
+        for model, numbers in found.items()
+    ]
+    table = pd.DataFrame(rows)
+    return table.loc[:, (table != ABSENT).any()]
+
+
+def _left_out(scores: Scores) -> list[str]:
+    reasons = {
+        name: reason
+        for found in scores.values()
+        for name, reason in found["clean"].get("left_out", {}).items()
+    }
+    if not reasons:
+        return []
+    said = "; ".join(f"{name} ({reason})" for name, reason in reasons.items())
+    return [f"Left out, for the test set is too small or does not permit it: {said}."]
+
+
+def _pairs(pairs: pd.DataFrame, headline: str) -> list[str]:
+    """Sentences and matrices of the paired tests."""
+    parts = [
+        "The same test images, judged at each detector's threshold. p-values are McNemar's "
+        "(accuracy) and DeLong's (AUC), which count persons and are corrected for the number of "
+        "pairs (Holm); brackets are 95% intervals of that pair alone.",
+        "\n".join(f"- {sentence}" for sentence in in_words(pairs, headline)),
+    ]
+    for what, test, unit, scale in (
+        ("accuracy", "mcnemar", "points of accuracy", 100),
+        ("auc", "delong", "AUC, in hundredths", 100),
+    ):
+        if f"{what}_difference" not in pairs:
+            continue
+        square = matrix(pairs, f"{what}_difference", -1)
+        p_values = matrix(pairs, f"{test}_holm", 1)
+        cells = square.map(lambda value, scale=scale: f"{scale * value:+.1f}")
+        cells = cells.where(p_values >= 0.05, cells + " *").where(square.notna(), ABSENT)
+        cells.insert(0, f"row minus column ({unit})", cells.index)
+        parts.append(_markdown(cells))
+    return [*parts, "\\* p < 0.05 after Holm's correction."]
+
+
+def _broken(scores: Scores) -> list[str]:
+    """Perturbations: what breaks each model, and which frequencies it lives on."""
+    table = robustness(scores)
+    parts = ["## What breaks them"]
+    parts.append("\n".join(f"- {sentence}" for sentence in weak_points(table)))
+    parts += [
+        "AUC of each variant, and in brackets what it loses against clean with its interval "
+        "(of the same images); accuracy, TPR and TNR, with the verdicts that turn, are in "
+        "plots/robustness.csv.",
+        _markdown(by_variant(table)),
+    ]
+    if sentences := frequencies(table):
+        parts += [
+            "## Which frequencies they live on",
+            "One band of frequencies is removed at a time (`band_stop`; 0.5 cycles per pixel is "
+            "the highest frequency of rows and columns).",
+            "\n".join(f"- {sentence}" for sentence in sentences),
+        ]
+    if any(CONTROL in found["variants"] for found in scores.values()):
+        parts.append(
+            f"`{CONTROL}` is a control: the fakes are rendered again without what was planted, "
+            "so nothing is left to find and AUC should be 0.5: "
+            + ", ".join(
+                f"{model} {_with_interval(found['variants'][CONTROL], 'auc')}"
+                for model, found in scores.items()
+            )
+            + "."
+        )
+    return parts
 
 
 def _by_group(scores: Scores, what: str) -> pd.DataFrame:
@@ -180,28 +254,19 @@ def _by_group(scores: Scores, what: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _by_part(scores: Scores, what: str) -> str:
-    """Accuracy at the threshold and, where both classes are there, AUC, for each part."""
+def _by_part(scores: Scores, what: str, first: str, second: str) -> str:
+    """``first`` of each part with its interval and, where it is defined, ``second``."""
     rows = []
     for model, found in scores.items():
         cells = {
-            f"{part} (n = {numbers['n']})": f"{numbers['accuracy']:.3f}"
-            + (f" ({numbers['auc']:.3f})" if "auc" in numbers else "")
+            f"{part} (n = {numbers['n'] if first == 'accuracy' else numbers['n_fake']})": (
+                _with_interval(numbers, first)
+                + (f" ({numbers[second]:.3f})" if second in numbers else "")
+            )
             for part, numbers in found[what].items()
         }
         rows.append({"model": model} | cells)
     return _markdown(pd.DataFrame(rows).fillna(ABSENT))
-
-
-def _changes(scores: Scores) -> pd.DataFrame:
-    table = robustness(scores)
-    table["cell"] = [
-        f"{100 * row.accuracy:.1f}"
-        + ("" if row.variant == "clean" else f" ({row.accuracy_change_pct:+.1f})")
-        for row in table.itertuples()
-    ]
-    wide = table.pivot(index="model", columns="variant", values="cell")
-    return wide.loc[list(scores), list(dict.fromkeys(table["variant"]))].reset_index()
 
 
 def _beside(table: pd.DataFrame, cells: Mapping[str, tuple[str, Form]]) -> pd.DataFrame:
@@ -244,6 +309,8 @@ def _percent(rate: float) -> str:
 
 
 def _with_interval(numbers: dict[str, Any], name: str) -> str:
+    if name not in numbers:
+        return ABSENT
     low, high = numbers["interval"][name]
     return f"{numbers[name]:.3f} [{low:.3f}, {high:.3f}]"
 
@@ -288,6 +355,11 @@ CELLS: dict[str, dict[str, tuple[str, Form]]] = {
         "test_loss": ("test loss", _LOSS),
         "test_accuracy": ("test", _percent),
     },
+    "perturbations": {
+        "variant": ("variant", str),
+        "accuracy": ("accuracy", _percent),
+        "change": ("change", "{:+.2f}".format),
+    },
     "presocial": {"accuracy": ("accuracy", _percent), "f1": ("F1", _percent)},
 }
 # Per table: heading, how to read ours, how to read what was published
@@ -315,6 +387,14 @@ BESIDE = {
         f"After a slash: S2, {SOURCES['S2']}, and S4, {SOURCES['S4']}. S4 calls its numbers for "
         "SimpleNet approximate, and does not say whether its 98.40 is of validation or test "
         "images. Neither states how many images it trained on.",
+    ),
+    "perturbations": (
+        "Perturbed images as the UIUC report gives them (its Tables 3 and 4, %)",
+        "Accuracy at the threshold chosen on validation, and its change relative to clean "
+        "accuracy; both with 95% intervals, that of the change from the same images before and "
+        "after.",
+        f"After a slash: {SOURCES['S0']}; by its changes, the rows that it calls SepNet and SWIN "
+        "are of SepNet-Aug and of SWIN after 50 epochs. Its verdict is the larger of two logits.",
     ),
     "presocial": (
         "Images before any platform, as the TrueFace study gives them (%)",

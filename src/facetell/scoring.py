@@ -28,7 +28,7 @@ def margins(
     """
     with evaluating(detector), torch.inference_mode():
         parts = [
-            margin_of(detector, to_unit(pixels, device), numbers)
+            to_numpy(margin_of(detector, to_unit(pixels, device), numbers))
             for _, pixels, _ in scoring_batches(images, BATCH, workers, world)
         ]
     return np.array(world.interleaved(np.concatenate(parts).tolist() if parts else []))
@@ -36,11 +36,16 @@ def margins(
 
 def margin_of(
     detector: Detector, inputs: torch.Tensor, numbers: torch.dtype = torch.float32
-) -> np.ndarray:
-    """Margins of one batch in [0, 1] (B, 3, S, S), float64 (B,)."""
+) -> torch.Tensor:
+    """Margins of one batch in [0, 1] (B, 3, S, S), float32 (B,), on the device of the batch."""
     inputs = inputs.contiguous(memory_format=torch.channels_last)
     with torch.autocast(inputs.device.type, numbers, enabled=numbers != torch.float32):
-        return detector.margin(inputs).double().cpu().numpy()
+        return detector.margin(inputs)
+
+
+def to_numpy(margin: torch.Tensor) -> np.ndarray:
+    """Margins as float64 in memory; waits until a GPU has computed them."""
+    return margin.double().cpu().numpy()
 
 
 @contextmanager

@@ -18,7 +18,7 @@ Scores = dict[str, dict[str, Any]]  # metrics/models/<model>.json by model
 Counts = dict[str, dict[str, int]]  # images by split and class
 DIFFERS = "what differs"
 MIB = 2**20 / 1e9  # in GB
-TEXT = ("model", "published_as", "device", "precision", DIFFERS)
+TEXT = ("model", "variant", "published_as", "device", "precision", DIFFERS)
 WHOLE = (
     *("parameters", "parameters_published", "multiply_adds", "epoch", "epoch_published"),
     *("epochs", "epochs_published", "best_epoch", "image_size", "processes"),
@@ -31,7 +31,7 @@ def tables(
     """All tables by name; one that has no row for any selected model is left out.
 
     ``accuracy`` and ``presocial`` have the models of their publication; ``cost`` and
-    ``best_epoch`` have every selected model.
+    ``best_epoch`` have every selected model, and so has ``perturbations`` (the UIUC report's five).
 
     Parameters
     ----------
@@ -45,6 +45,7 @@ def tables(
         "accuracy": _accuracy(scores, best, name, images),
         "cost": _cost(scores, name, images),
         "best_epoch": _best_epoch(scores, best, name, images),
+        "perturbations": _perturbations(scores, name, images),
         "presocial": _presocial(scores, name, images),
     }
     return {key: frame for key, frame in frames.items() if len(frame)}
@@ -163,6 +164,27 @@ def _best_epoch(scores: Scores, best: Scores, name: str, images: int) -> pd.Data
     return _frame(rows)
 
 
+def _perturbations(scores: Scores, name: str, images: int) -> pd.DataFrame:
+    """S0's Tables 3 and 4: accuracy, and its change against clean accuracy in percent."""
+    rows = []
+    for model, theirs in _pairs(scores, published.PERTURBED, every=True):
+        for variant in published.VARIANTS:
+            ours = scores[model]["variants"].get(variant)
+            if ours is None:
+                continue
+            values = theirs.values if theirs else {}
+            row = {"model": model, "published_as": theirs.name if theirs else None}
+            row |= {"variant": variant, "accuracy": ours["accuracy"]}
+            row["accuracy_low"], row["accuracy_high"] = ours["interval"]["accuracy"]
+            row["accuracy_published"] = _rate(values.get(variant))
+            row["change"] = ours.get("accuracy_change_pct")
+            limits = ours["drop_interval"].get("accuracy_change_pct", (None, None))
+            row["change_low"], row["change_high"] = limits
+            row["change_published"] = values.get(f"{variant}_change")
+            rows.append(row | _differs(scores[model], name, images, theirs))
+    return _frame(rows)
+
+
 def _presocial(scores: Scores, name: str, images: int) -> pd.DataFrame:
     """S3's table: test images that no platform recompressed, at the threshold of validation."""
     rows = []
@@ -171,6 +193,9 @@ def _presocial(scores: Scores, name: str, images: int) -> pd.DataFrame:
         row: dict[str, Any] = {"model": model, "published_as": theirs.name}
         for what in ("accuracy", "f1"):
             row |= {what: ours.get(what)}
+            row[f"{what}_low"], row[f"{what}_high"] = ours.get("interval", {}).get(
+                what, (None, None)
+            )
             row |= {f"{what}_published": _rate(theirs.values.get(what))}
         rows.append(row | _differs(scores[model], name, images, theirs))
     return _frame(rows)

@@ -10,40 +10,53 @@ from facetell.images import decode
 from facetell.loading import Images, fit, scoring_batches, to_unit
 from facetell.predictions import CONTROL
 from facetell.progress import progress
-from facetell.scoring import BATCH, evaluating, margin_of
+from facetell.scoring import evaluating, margin_of, to_numpy
 
-Variant = Callable[[torch.Tensor, list[str]], torch.Tensor]
+Perturb = Callable[[torch.Tensor, list[str]], torch.Tensor]
+
+# A processor scores ResNet50 at the same rate in batches of 4 to 64, so there the batch that needs
+# less memory; a GPU wants more at once.
+BATCH = {"cpu": 16, "cuda": 64}
 
 
 def variant_margins(
     detector: Detector,
     images: Images,
-    variants: Mapping[str, Variant],
+    variants: Mapping[str, Perturb],
     device: torch.device,
     *,
     workers: int = 0,
 ) -> dict[str, np.ndarray]:
-    """Margins per variant, each float64 (N,): images are decoded once, then perturbed in memory.
+    """Margins by variant, each float64 (N,), ``clean`` first: every image is decoded once, then
+    perturbed in memory.
 
-    Where the packed file has twins, a variant ``without_artefacts`` scores them in the place of
-    their images: the same rendering, without what was planted.
+    ``variants`` take float RGB in [0, 1] (B, 3, S, S) on the device and the images' ids. Where the
+    packed file has twins, a variant ``without_artefacts`` scores them in the place of their
+    images: the same rendering, without what was planted.
     """
-    ids = images.packed.ids
-    found: dict[str, list[np.ndarray]] = {name: [] for name in variants}
-    control = []
-    with evaluating(detector), torch.inference_mode():
-        batches = scoring_batches(images, BATCH, workers)
-        for indices, pixels, _ in progress(batches, "scoring"):
+    ids, parts, control = images.packed.ids, [], []
+    total = len(images) * (1 + len(variants))
+    with (
+        evaluating(detector),
+        torch.inference_mode(),
+        progress(None, "scoring images x variants", total) as bar,
+    ):
+        for indices, pixels, _ in scoring_batches(images, BATCH[device.type], workers):
             clean = to_unit(pixels, device)
             names = [ids[index] for index in indices.tolist()]
-            for name, perturb in variants.items():
-                found[name].append(margin_of(detector, perturb(clean, names)))
+            rows = [margin_of(detector, clean)]
+            bar.update(len(names))
+            for perturb in variants.values():
+                # a GPU still computes the last variant while the next one is perturbed
+                rows.append(margin_of(detector, perturb(clean, names)))
+                bar.update(len(names))
+            parts.append(to_numpy(torch.stack(rows)))
             twins = [images.packed.twin(index) for index in indices.tolist()]
-            control.append(_with_twins(detector, images.size, found["clean"][-1], twins, device))
-    scores = {name: np.concatenate(parts) for name, parts in found.items()}
+            control.append(_with_twins(detector, images.size, parts[-1][0], twins, device))
+    scores = dict(zip(("clean", *variants), np.concatenate(parts, axis=1), strict=True))
     if any(part is not None for part in control):
         scores[CONTROL] = np.concatenate(
-            [found["clean"][i] if part is None else part for i, part in enumerate(control)]
+            [parts[at][0] if part is None else part for at, part in enumerate(control)]
         )
     return scores
 
@@ -60,5 +73,5 @@ def _with_twins(
         return None
     pixels = torch.stack([fit(decode(twin), size) for twin in twins if twin])
     replaced = clean.copy()
-    replaced[at] = margin_of(detector, to_unit(pixels, device))
+    replaced[at] = to_numpy(margin_of(detector, to_unit(pixels, device)))
     return replaced
