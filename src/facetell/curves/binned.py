@@ -35,8 +35,9 @@ class ScoreHistogram:
     a trained network lie, the score itself would put all into one bin. The outermost bins hold what
     lies beyond, infinite margins too.
 
-    edges : (B + 1,) margins. counts, shares, low, high : by class (``real``, ``fake``), (B,): images,
-    share of the class's images, and its interval (empty without groups). threshold : a margin.
+    edges : (B + 1,) margins. counts, shares, low, high : by class (``real``, ``fake``), (B,):
+    images, share of the class's images, and its interval (empty without groups). threshold : a
+    margin.
     """
 
     edges: np.ndarray
@@ -95,7 +96,7 @@ class ScoreHistogram:
         return pd.concat(parts, ignore_index=True)
 
     def plot(self, ax: "Axes | None" = None, **style: Any) -> "Axes":
-        """Draw into ``ax`` (None: a new figure) and return it; ``style`` is that of both outlines."""
+        """Draw into ``ax`` (None: a new figure) and return it; ``style`` is of both outlines."""
         from facetell.figures import scores as draw
 
         return draw.score_histogram(self, ax, **style)

@@ -15,8 +15,8 @@ def sensitivity(table: pd.DataFrame) -> pd.DataFrame:
 
     Columns: model, filter (``clean``, ``band_stop`` or ``low_pass``), removed_from and removed_to
     (cycles per pixel; Nyquist's 0.5 is the highest frequency of rows and columns, 0.71 that of
-    diagonals), and accuracy, auc, drop_accuracy, drop_auc, each with _low and _high. Bands are taken
-    to be of equal width from 0 to Nyquist, and all of them to be there. No filters, no rows.
+    diagonals), and accuracy, auc, drop_accuracy, drop_auc, each with _low and _high. Bands are
+    taken to be of equal width from 0 to Nyquist, and all of them to be there. No filters, no rows.
     """
     columns = [f"{name}{end}" for name in NUMBERS for end in ("", "_low", "_high")]
     parts = []

@@ -88,7 +88,7 @@ class RocCurve:
 
         Parameters
         ----------
-        labels, margins : (N,), 1 = fake; fake logit - real logit, or any score that rises with P(fake).
+        labels, margins : (N,), 1 = fake; fake logit - real logit, or what else rises with P(fake).
         threshold : of the verdicts, in the margins' unit: at or above it is fake.
         groups : (N,) the person of each image, for intervals and bands; or ``Resamples``.
         resamples, seed : of the bootstrap.
@@ -132,8 +132,8 @@ class DetCurve:
     """Detection error trade-off (Martin et al. 1997), on normal-deviate axes.
 
     fpr, fnr, thresholds : (T,), rates in [0, 1] by falling threshold, the first infinite. In
-        biometric terms FPR is BPCER, and FNR the share of attacks that pass. Equal to scikit-learn's
-        ``det_curve``, which goes the other way and leaves out the ends where one rate stays 0.
+        biometric terms FPR is BPCER, and FNR the share of attacks that pass. scikit-learn's
+        ``det_curve`` goes the other way and leaves out the ends where one rate stays 0.
     eer : error rate where FPR = FNR. eer_interval, band (of FNR at fixed FPR), point (FPR and FNR
         at the threshold) : as of ``RocCurve``.
 
@@ -163,11 +163,10 @@ class DetCurve:
     ) -> "DetCurve":
         """Compute the curve, once; arguments and errors as of ``RocCurve.from_predictions``."""
         ranked, cut = oriented(labels, margins, threshold, "fake", "a DET curve")
-        fpr, tpr = _rates(ranked)
         drawn = _drawn(ranked, draws_of(groups, len(ranked.labels), resamples, seed), Weighed.eer)
         fpr_at, tpr_at = (None, None) if cut is None else _at(ranked, cut)
         return cls(
-            fpr,
+            _rates(ranked)[0],
             (len(ranked.fakes) - ranked.fakes_at) / len(ranked.fakes),
             -ranked.thresholds,
             _single(ranked, Weighed.eer),

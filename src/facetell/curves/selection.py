@@ -85,7 +85,8 @@ def curves_of(
     found = Curves()
     two_classes = 0 < np.mean(labels) < 1
     if two_classes:
-        found.roc, found.pr = ({positive: {} for positive in POSITIVES} for _ in range(2))
+        found.roc = {positive: {} for positive in POSITIVES}
+        found.pr = {positive: {} for positive in POSITIVES}
     for model in progress(list(margins), "curves"):
         margin, cut = margins[model], thresholds[model]
         if two_classes:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FuncFormatter
 from scipy.stats import norm
 
 from facetell.curves.ranked import (
@@ -24,10 +24,9 @@ from facetell.figures.style import WIDTH, look, panel, plt
 TICKS = (0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99, 0.999)  # of a DET axis
 ENDS = 0.0005, 0.9995  # of a DET axis
 BANDED = 5  # models up to which bands can be told apart
-LEGEND = 3  # columns
 TITLES = {"fake": "positive = fake", "real": "positive = real"}
-BANDS = "bands: 95%, by person; marks: verdicts at the threshold chosen on validation"
-MARKS = "marks: verdicts at the threshold chosen on validation; no bands for so many models"
+MARKS = "marks: verdicts at the threshold chosen on validation"
+BANDS = "bands: 95%, by person; "
 
 
 def roc_curve(
@@ -49,7 +48,7 @@ def roc_curve(
     if log:
         x = np.maximum(x, start)
         axis.set_xscale("log")
-        axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:g}"))
     style = {"label": _label(curve.name, "AUC", curve.auc, curve.auc_interval)} | style
     _line(axis, x, y, curve.band if band else None, curve.point, style, start if log else None)
     axis.set(xlabel="false positive rate", ylabel="true positive rate", ylim=(0, 1.01))
@@ -107,7 +106,7 @@ def roc(curves: Mapping[str, Mapping[str, RocCurve]]) -> Figure:
                 roc_curve(
                     found[model], axis, log=log, finest=finest, band=len(found) <= BANDED, **style
                 )
-            negative = {"fake": "real images called fake", "real": "fakes called real"}[positive]
+            negative = "real images called fake" if positive == "fake" else "fakes called real"
             axis.set_xlabel(f"false positive rate: {negative}" + ", log axis" * log)
             axis.set_title(TITLES[positive])
         row[0].set_ylabel(f"true positive rate: {positive} images found")
@@ -145,8 +144,13 @@ def precision_recall(curves: Mapping[str, Mapping[str, PrecisionRecallCurve]]) -
             )
             precision_recall_curve(found[model], axis, band=len(found) <= BANDED, **style)
         axis.set(xlabel=f"recall: {positive} images found", title=TITLES[positive])
-        axis.set_ylabel(f"precision: of those called {positive}, share that is")
-    _legend(figure, axes[0, 0], len(next(iter(curves.values()))))
+        axis.set_ylabel(f"precision: share of {positive} among images called {positive}")
+    _legend(
+        figure,
+        axes[0, 0],
+        len(next(iter(curves.values()))),
+        f"AP: positive = {' / '.join(curves)}; ",
+    )
     return figure
 
 
@@ -165,10 +169,8 @@ def _line(
     (line,) = axis.plot(x, y, **style)
     colour = line.get_color()
     if band is not None:
-        seen = band.grid >= (start or -np.inf)
-        axis.fill_between(
-            band.grid[seen], band.low[seen], band.high[seen], color=colour, alpha=0.13, linewidth=0
-        )
+        grid = band.grid if start is None else np.append(start, band.grid[band.grid > start])
+        axis.fill_between(grid, *band.at(grid), color=colour, alpha=0.13, linewidth=0)
     if point is not None:
         place = max(point.x, start or -np.inf), point.y
         axis.plot(
@@ -205,23 +207,33 @@ def _styles(models: Iterable[str]) -> dict[str, dict[str, Any]]:
     return {model: dict(style) for model, style in look(models).items()}
 
 
+def _short(label: str, models: int) -> str:
+    """Without the interval, where there are too many models for bands as well."""
+    return label if models <= BANDED else label.split(" [")[0]
+
+
 def _size(
     height: float, curves: Mapping[str, Mapping[str, Any]], more: int = 2
 ) -> tuple[float, float]:
     """Height (inches) grows by what the legend's entries, ``more`` than models, need."""
     entries = len(next(iter(curves.values()))) + more
-    return WIDTH, height + 0.35 + 0.2 * -(-entries // LEGEND)
+    return WIDTH, height + 0.35 + 0.2 * -(-entries // _columns(entries - more))
 
 
-def _legend(figure: Figure, axis: Axes, models: int) -> None:
+def _columns(models: int) -> int:
+    return 3 if models <= BANDED else 4
+
+
+def _legend(figure: Figure, axis: Axes, models: int, also: str = "") -> None:
     handles, labels = axis.get_legend_handles_labels()
     figure.legend(
         handles,
-        labels,
+        [_short(label, models) for label in labels],
         loc="outside lower center",
-        ncols=LEGEND,
+        ncols=_columns(models),
         fontsize=9,
         handlelength=3,
-        title=BANDS if models <= BANDED else MARKS,
+        columnspacing=1.5,
+        title=also + (BANDS if models <= BANDED else "") + MARKS,
         title_fontsize=9,
     )

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from facetell.figures.style import CLASS_COLOURS, COLOURS, plt
+from facetell.figures.style import CLASS_COLOURS, plt
 
 WORDS = {
     "file_size": "file size",

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from facetell.curves.frequency import CUTOFFS
-from facetell.figures.style import COLOURS, WIDTH, grid, plt
+from facetell.figures.style import COLOURS, WIDTH, grid, leave_empty, plt
 from facetell.robustness import BANDS, NYQUIST
 
 NUMBERS = {"auc": ("AUC", COLOURS[0], "-"), "accuracy": ("accuracy", COLOURS[1], "--")}
@@ -28,8 +28,7 @@ def frequency(table: pd.DataFrame) -> Figure:
     for axis, model in zip(axes.flat, models, strict=False):
         _of_model(axis, table[table["model"] == model])
         axis.set_title(model, fontsize=10)
-    for axis in axes.flat[len(models) :]:
-        axis.set_axis_off()
+    leave_empty(axes, len(models))
     lowest = table[["accuracy_low", "auc_low"]].min(axis=None)
     axes[0, 0].set(xlim=(0, NYQUIST), ylim=(min(0.45, lowest - 0.02), 1.01))
     figure.supxlabel(

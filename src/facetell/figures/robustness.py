@@ -4,6 +4,7 @@ Every figure takes the frame of ``facetell.robustness.robustness``; frequency fi
 a figure of their own, and the control is none of the perturbations.
 """
 
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from facetell.figures.style import COLOURS, TALLEST, WIDTH, grid, look, plt
+from facetell.figures.style import COLOURS, TALLEST, WIDTH, grid, leave_empty, look, plt
 
 BANDED = 5  # models up to which bands can be told apart
 ACROSS = 4  # panels in a row
-LINE = 0.17  # inches for a variant's name
+LINE, NARROWEST = 0.17, 0.14  # inches for a variant's name, and where it must be
 NUMBERS = {"auc": "AUC", "accuracy": "accuracy"}
 DROPS = {"drop_auc": "AUC", "drop_accuracy_fake": "TPR", "drop_accuracy_real": "TNR"}
 TURNED = {  # verdicts that turn, with the side on which they stand and the colour
@@ -35,7 +36,7 @@ def levels(table: pd.DataFrame, number: str) -> Figure:
     chosen = _perturbed(table).drop_duplicates(["model", "perturbation", "level"])
     several = _with_several_levels(chosen)
     single = chosen[~chosen["perturbation"].isin(several)]
-    styles = look(table["model"].unique())
+    styles = {model: dict[str, Any](style) for model, style in look(_models(table)).items()}
     columns = max(1, min(ACROSS, len(several)))
     rows = -(-len(several) // columns)
     ratios = [1.0] * rows + [1.15] * bool(len(single))
@@ -66,7 +67,7 @@ def levels(table: pd.DataFrame, number: str) -> Figure:
         loc="outside upper center",
         ncols=4,
         fontsize=9,
-        title=f"{shown}; clean images: at the level at which nothing happens, in black rings",
+        title=f"{shown}; dashed line: the level at which nothing happens, clean images",
         title_fontsize=9,
     )
     return figure
@@ -134,6 +135,10 @@ def flips(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def _models(table: pd.DataFrame) -> list[str]:
+    return list(table["model"].unique())
+
+
 def _perturbed(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["perturbation"].notna() & ~table["probe"].astype(bool)]
 
@@ -151,7 +156,7 @@ def _over_levels(
     part: pd.DataFrame,
     clean: pd.DataFrame,
     number: str,
-    styles: dict[str, dict[str, str]],
+    styles: dict[str, dict[str, Any]],
 ) -> None:
     neutral = float(part["neutral"].iloc[0])
     at_neutral = clean.assign(level=neutral) if not np.isnan(neutral) else clean[:0]
@@ -165,20 +170,21 @@ def _over_levels(
         if len(styles) <= BANDED:
             low, high = mine[f"{number}_low"], mine[f"{number}_high"]
             axis.fill_between(level, low, high, color=style["color"], alpha=0.13, linewidth=0)
-        rest = mine[mine["variant"] == "clean"]
-        axis.plot(
-            rest["level"], rest[number], color="black", marker="o", fillstyle="none", linestyle=""
-        )
-    axis.set_xlabel(_wrapped(str(part["label"].iloc[0])), fontsize=8.5)
-    if neutral >= rows["level"].max() or (
-        np.isnan(neutral) and "side" in str(part["label"].iloc[0])
-    ):
+    if len(at_neutral):
+        axis.axvline(neutral, color="0.3", linewidth=0.9, linestyle="--")
+    label = str(part["label"].iloc[0])
+    axis.set_xlabel(fill(label, 28), fontsize=8.5)
+    if neutral >= rows["level"].max():  # what does nothing stands on the left
         axis.invert_xaxis()
-    axis.xaxis.set_major_locator(MaxNLocator(6))
+    at = rows["level"].unique()
+    if len(at) <= 6:
+        axis.set_xticks(at, [f"{level:g}" for level in at], fontsize=8.5)
+    else:
+        axis.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
 
 
 def _as_points(
-    axis: Axes, rows: pd.DataFrame, number: str, styles: dict[str, dict[str, str]]
+    axis: Axes, rows: pd.DataFrame, number: str, styles: dict[str, dict[str, Any]]
 ) -> None:
     names = list(dict.fromkeys(rows["variant"]))
     for index, (model, style) in enumerate(styles.items()):
@@ -210,18 +216,19 @@ def _panels(table: pd.DataFrame, each: float) -> tuple[Figure, list[Axes], pd.Da
     names = list(dict.fromkeys(chosen["variant"]))
     if rows * (0.4 + each * len(names)) > TALLEST:
         names, said = _hardest(chosen), HARDEST
+        each = max(NARROWEST, min(each, (TALLEST / rows - 0.4) / len(names)))
     chosen = chosen[chosen["variant"].isin(names)]
     size = min(WIDTH, 2 + 3.5 * columns), 1.1 + rows * (0.4 + each * len(names))
     figure, axes = plt.subplots(
         rows, columns, figsize=size, squeeze=False, sharex=True, sharey=True
     )
     shown = list(axes.flat)[: table["model"].nunique()]
-    for axis in axes.flat[len(shown) :]:
-        axis.set_axis_off()
-    shown[0].set_yticks(range(len(names)), names, fontsize=8.5)
+    leave_empty(axes, len(shown))
+    shown[0].set_yticks(range(len(names)), names)
     shown[0].set_ylim(len(names) - 0.4, -0.6)
     for axis in shown:
         axis.tick_params(axis="x", labelsize=8, labelbottom=True)
+        axis.tick_params(axis="y", labelsize=min(8.5, 50 * each))
     return figure, shown, chosen, said
 
 
@@ -231,11 +238,6 @@ def _hardest(chosen: pd.DataFrame) -> list[str]:
     order = {"perturbation": "first", what: "mean"}
     means = chosen.groupby("variant", sort=False).agg(order)
     return list(means.groupby("perturbation", sort=False)[what].idxmax())
-
-
-def _wrapped(label: str) -> str:
-    """A long axis label on two lines."""
-    return label.replace(", ", ",\n", 1) if len(label) > 24 else label
 
 
 def _top_legend(figure: Figure, axis: Axes, columns: int, **options: Any) -> None:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from facetell.curves.binned import ReliabilityDiagram, ScoreHistogram
-from facetell.figures.style import CLASS_COLOURS, COLOURS, WIDTH, grid, panel, plt
+from facetell.figures.style import CLASS_COLOURS, COLOURS, WIDTH, grid, leave_empty, panel, plt
 
 DASHES = {"real": "-", "fake": "--"}
 BEFORE, AFTER = COLOURS[1], COLOURS[0]
@@ -23,11 +23,13 @@ def score_histogram(histogram: ScoreHistogram, axis: Axes | None = None, **style
     edges = histogram.edges
     for which, shares in histogram.shares.items():
         colour = CLASS_COLOURS[which]
-        drawn = {"color": colour, "linestyle": DASHES[which], "linewidth": 1.5, "label": which}
-        axis.stairs(shares, edges, **(drawn | style))
+        drawn: dict[str, Any] = {"color": colour, "linestyle": DASHES[which], "linewidth": 1.5}
+        axis.stairs(shares, edges, **(drawn | {"label": which} | style))
         if histogram.low:
             low, high = histogram.low[which], histogram.high[which]
-            axis.stairs(high, edges, baseline=low, fill=True, color=colour, alpha=0.15)
+            # what holds no image is at most so many by chance, in every bin: not worth a band
+            top = np.where(shares > 0, high, np.nan)
+            axis.stairs(top, edges, baseline=low, fill=True, color=colour, alpha=0.15)
     if histogram.threshold is not None:
         axis.axvline(histogram.threshold, color="black", linewidth=1, label="threshold")
     axis.set(xlabel="margin (logit of P(fake))", ylabel="share of the class's images")
@@ -48,7 +50,7 @@ def reliability_diagram(
         f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
     )
     label = ", ".join(part for part in (diagram.name, said) if part)
-    style = {"label": label, "linewidth": 1.4} | style
+    style = dict[str, Any](label=label, linewidth=1.4) | style
     kept = diagram.counts > 0
     x, y = diagram.predicted[kept], diagram.observed[kept]
     axis.axline((0, 0), slope=1, color="0.6", linewidth=1)
@@ -72,8 +74,7 @@ def histograms(found: Mapping[str, ScoreHistogram]) -> Figure:
         score_histogram(histogram, axis)
         axis.set_title(model, fontsize=10)
         axis.set(xlabel="", ylabel="")
-    for axis in axes.flat[len(found) :]:
-        axis.set_axis_off()
+    leave_empty(axes, len(found))
     figure.supxlabel(
         "margin (logit of P(fake); the outermost bins hold what lies beyond)\n"
         "bands: 95% interval of each bin, by person; threshold chosen on validation",
@@ -109,7 +110,8 @@ def reliability(
         above.set_title(f"{model}, T = {temperatures[model]:.2f}", fontsize=10)
         above.set_ylabel("" if column else "share of fakes")
         below.set_ylabel("" if column else "images")
-    for axis in axes[-2:, columns - (rows * columns - len(before)) :].flat:
+    leave_empty(axes[1::2], len(before))
+    for axis in axes[::2].flat[len(before) :]:
         axis.set_axis_off()
     handles, _ = axes[0, 0].get_legend_handles_labels()
     figure.legend(
@@ -132,12 +134,15 @@ def _before_and_after(
         reliability_diagram(diagram, above, color=colour, linestyle=dash)
         below.stairs(diagram.counts, diagram.edges, color=colour, linestyle=dash, linewidth=1.3)
     above.set(xlabel="")
-    above.text(
-        0.03,
-        0.98,
-        f"ECE {before.ece:.3f}\n→ {after.ece:.3f}",
-        transform=above.transAxes,
-        verticalalignment="top",
-        fontsize=8,
+    above.legend(
+        handles=above.get_legend_handles_labels()[0],
+        labels=[f"ECE {before.ece:.3f}", f"ECE {after.ece:.3f}"],
+        loc="lower right",
+        fontsize=7.5,
+        handlelength=1.5,
+        frameon=True,
+        framealpha=0.8,
+        edgecolor="none",
+        borderpad=0.2,
     )
     below.yaxis.set_major_locator(MaxNLocator(2, integer=True))

@@ -12,6 +12,7 @@ if "MPLBACKEND" not in os.environ and "matplotlib.pyplot" not in sys.modules:
     matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -65,6 +66,14 @@ def grid(number: int, widest: int = 5) -> tuple[int, int]:
     """Rows and columns for ``number`` panels, as even as they can be with ``widest`` in a row."""
     rows = -(-number // widest)
     return rows, -(-number // rows)
+
+
+def leave_empty(axes: np.ndarray, used: int) -> None:
+    """Switch off the panels beyond the first ``used``, and label the ones above them instead."""
+    columns = axes.shape[1]
+    for index in range(used, axes.size):
+        axes.flat[index].set_axis_off()
+        axes.flat[index - columns].tick_params(labelbottom=True)
 
 
 def panel(axis: Axes | None, width: float = 4.8, height: float = 4.4) -> Axes:
