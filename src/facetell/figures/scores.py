@@ -35,7 +35,7 @@ def score_histogram(histogram: ScoreHistogram, axis: Axes | None = None, **style
     axis.set(xlabel="margin (logit of P(fake))", ylabel="share of the class's images")
     axis.set(xlim=(edges[0], edges[-1]), title=histogram.name or "")
     axis.set_ylim(bottom=0)
-    axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
     axis.xaxis.set_major_locator(MaxNLocator(4))
     return axis
 
