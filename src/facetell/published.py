@@ -91,7 +91,11 @@ VARIANTS = ("grayscale", "hue", "blur_1", "blur_2", "crop")
 
 
 def _perturbed(
-    model: str, name: str, setting: Setting, accuracies: tuple[float, ...], *changes: float
+    model: str,
+    name: str,
+    setting: Setting,
+    accuracies: tuple[float, ...],
+    changes: tuple[float, ...],
 ) -> Row:
     values = dict(zip(VARIANTS, accuracies, strict=True))
     changed = zip((f"{variant}_change" for variant in VARIANTS), changes, strict=True)
@@ -100,20 +104,32 @@ def _perturbed(
 
 PERTURBED = (
     _perturbed(
-        *("rcnn", "RCNN", _RCNN, (80.85, 68.46, 88.31, 66.10, 81.75)),
-        *(-11.73, -25.25, -3.58, -27.83, -10.74),
+        "rcnn",
+        "RCNN",
+        _RCNN,
+        (80.85, 68.46, 88.31, 66.10, 81.75),
+        (-11.73, -25.25, -3.58, -27.83, -10.74),
     ),
     _perturbed(
-        *("sepnet_aug", "SepNet", replace(_SEPNET, augment=("s0",))),
-        *((94.56, 91.31, 85.12, 50.26, 91.27), -2.15, -5.52, -11.92, -47.99, -5.56),
+        "sepnet_aug",
+        "SepNet",
+        replace(_SEPNET, augment=("s0",)),
+        (94.56, 91.31, 85.12, 50.26, 91.27),
+        (-2.15, -5.52, -11.92, -47.99, -5.56),
     ),
     _perturbed(
-        *("vit", "ViT", _VIT, (66.30, 67.14, 84.68, 82.18, 58.12)),
-        *(-23.14, -22.17, -1.83, -4.73, -32.62),
+        "vit",
+        "ViT",
+        _VIT,
+        (66.30, 67.14, 84.68, 82.18, 58.12),
+        (-23.14, -22.17, -1.83, -4.73, -32.62),
     ),
     _perturbed(
-        *("swin", "SWIN", replace(_SWIN, epochs=50), (84.55, 76.41, 81.77, 69.58, 58.83)),
-        *(-12.13, -20.59, -15.02, -27.69, -38.86),
+        "swin",
+        "SWIN",
+        replace(_SWIN, epochs=50),
+        (84.55, 76.41, 81.77, 69.58, 58.83),
+        (-12.13, -20.59, -15.02, -27.69, -38.86),
     ),
 )
 

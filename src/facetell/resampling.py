@@ -29,7 +29,7 @@ class Resamples:
         for column in range(resamples):
             draw = random.integers(len(names), size=len(names))
             drawn[:, column] = np.bincount(draw, minlength=len(names))
-        self._blocks = [
+        self._blocks: list[np.ndarray] = [
             np.ascontiguousarray(drawn[:, at : at + BLOCK]) for at in range(0, resamples, BLOCK)
         ]
 
@@ -40,7 +40,7 @@ class Resamples:
             yield block[member]
 
     def sums(self, values: np.ndarray, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """Sums of ``values`` (N, K), the rows of which belong to ``rows``, over each draw, (R, K)."""
+        """Sums of ``values`` (N, K), a row for each of ``rows``, over each draw: (R, K)."""
         totals = np.zeros((len(self._blocks[0]), values.shape[1]))
         np.add.at(totals, self.member[rows], values.astype(float))
         totals = totals.astype(self._blocks[0].dtype)
@@ -51,7 +51,7 @@ def once(number: int) -> Resamples:
     """A single draw, of every one of ``number`` images once: what is computed from it is the number
     itself."""
     single = Resamples.__new__(Resamples)
-    single.member, single._blocks = np.arange(number), [np.ones((number, 1))]
+    single.member, single._blocks = np.arange(number), [np.ones((number, 1), dtype=float)]
     return single
 
 

@@ -31,7 +31,8 @@ def model_scores(
         report states it), ``drop`` (clean minus variant), and ``flips``, shares of all images.
     robustness : mean over perturbations of their mean AUC over levels, and the worst variant;
         controls and probes do not count.
-    generators, psis, artefacts : some of the fakes against all real images.
+    generators, psis, artefacts : some of the fakes against all real images; of a generator with
+        its operating points (APCER).
     platforms, sets : the test images of each.
 
     Raises
@@ -57,9 +58,11 @@ def model_scores(
             drawn[name] = after.draws
     found["robustness"] = _robustness(found["variants"], drawn)
 
-    def part(chosen: np.ndarray) -> Found:
+    def part(chosen: np.ndarray, generators: "pd.Series[str] | None" = None) -> Found:
         rows = np.flatnonzero(chosen)
-        return evaluate(labels[rows], before[rows], threshold, draws, rows=rows).numbers()
+        among = None if generators is None else generators.to_numpy()[rows]
+        judged = evaluate(labels[rows], before[rows], threshold, draws, rows=rows, generators=among)
+        return judged.numbers()
 
     real = labels == 0
     psis = test["psi"].map(lambda psi: "" if pd.isna(psi) else f"{psi:g}")
@@ -68,8 +71,11 @@ def model_scores(
         ("psis", psis),
         ("artefacts", artefact_group(test["artefacts"])),
     ):
-        among = np.unique(values[~real & (values != "")].astype(str))
-        found[name] = {value: part(real | (values == value).to_numpy()) for value in among}
+        kinds = np.unique(values[~real & (values != "")].astype(str))
+        found[name] = {
+            kind: part(real | (values == kind).to_numpy(), values if name == "generators" else None)
+            for kind in kinds
+        }
     for name, values in (("platforms", test["platform"]), ("sets", test["set"])):
         found[name] = {
             str(value): part((values == value).to_numpy()) for value in np.unique(values)
