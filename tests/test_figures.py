@@ -81,7 +81,8 @@ def test_one_curve_is_drawn_into_an_axis_of_ones_own():
     assert tuple(mark.get_xydata()[0]) == tuple(curve.point)
     other = curve.plot()
     assert other is not own
-    assert other.lines[0].get_label() == "mine, AUC 0.833"
+    assert [text.get_text() for text in other.get_legend().texts] == ["mine, AUC 0.833"]
+    assert own.get_legend() is None
     assert curve.plot(log=True).get_xscale() == "log"
 
 
@@ -148,6 +149,14 @@ def test_a_panel_over_the_levels_of_each_perturbation_with_several(models, numbe
     names = [label.get_text() for label in points.get_xticklabels()]
     assert names == ["clean", "flip", "launder_a", "launder_b"]
     assert blur.get_xlabel() == "blur (unit)"
+
+
+@pytest.mark.parametrize("kind", ["blur", "flip"])
+def test_a_suite_of_one_perturbation_has_one_panel_and_a_legend(kind):
+    rows = table(2)
+    figure = broken.levels(rows[rows["perturbation"].isin([kind, None])], "auc")
+    assert len(figure.axes) == 1
+    assert [text.get_text() for text in figure.legends[0].texts] == ["m0", "m1"]
 
 
 def test_drops_and_flips_stand_at_their_values():

@@ -19,7 +19,7 @@ from facetell.curves.ranked import (
     RocCurve,
     deviate,
 )
-from facetell.figures.style import WIDTH, look, panel, plt
+from facetell.figures.style import WIDTH, finished, look, panel, plt
 
 TICKS = (0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99, 0.999)  # of a DET axis
 ENDS = 0.0005, 0.9995  # of a DET axis
@@ -31,7 +31,7 @@ BANDS = "bands: 95%, by person; "
 
 def roc_curve(
     curve: RocCurve,
-    axis: Axes | None = None,
+    ax: Axes | None = None,
     *,
     log: bool = False,
     band: bool = True,
@@ -42,7 +42,7 @@ def roc_curve(
 
     ``style`` is of the line, but for ``marker``, which stands at the operating point only.
     """
-    axis = panel(axis)
+    axis = panel(ax)
     x, y = (curve.fpr, curve.tpr) if not log else _filled(curve.fpr, curve.tpr, RATES)
     start = finest or _smallest([curve])
     if log:
@@ -53,14 +53,12 @@ def roc_curve(
     _line(axis, x, y, curve.band if band else None, curve.point, style, start if log else None)
     axis.set(xlabel="false positive rate", ylabel="true positive rate", ylim=(0, 1.01))
     axis.set_xlim(start if log else -0.01, 1)
-    return axis
+    return finished(axis, ax)
 
 
-def det_curve(
-    curve: DetCurve, axis: Axes | None = None, *, band: bool = True, **style: Any
-) -> Axes:
+def det_curve(curve: DetCurve, ax: Axes | None = None, *, band: bool = True, **style: Any) -> Axes:
     """One DET curve on normal-deviate axes; ``style`` as of ``roc_curve``."""
-    axis = panel(axis)
+    axis = panel(ax)
     x, y = _filled(curve.fpr, curve.fnr, RATES)
     style = {"label": _label(curve.name, "EER", curve.eer, curve.eer_interval)} | style
     bounds, mark = curve.band, curve.point
@@ -74,19 +72,19 @@ def det_curve(
     axis.set_yticks(norm.ppf(TICKS), labels)
     axis.set(xlim=norm.ppf(ENDS), ylim=norm.ppf(ENDS))
     axis.set(xlabel="false positive rate", ylabel="false negative rate")
-    return axis
+    return finished(axis, ax)
 
 
 def precision_recall_curve(
-    curve: PrecisionRecallCurve, axis: Axes | None = None, *, band: bool = True, **style: Any
+    curve: PrecisionRecallCurve, ax: Axes | None = None, *, band: bool = True, **style: Any
 ) -> Axes:
     """One precision-recall curve, in steps as average precision counts it; ``style`` as above."""
-    axis = panel(axis)
+    axis = panel(ax)
     style = {"label": _label(curve.name, "AP", curve.ap, curve.ap_interval)} | style
     style["drawstyle"] = "steps-pre"
     _line(axis, curve.recall, curve.precision, curve.band if band else None, curve.point, style)
     axis.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.01))
-    return axis
+    return finished(axis, ax)
 
 
 def roc(curves: Mapping[str, Mapping[str, RocCurve]]) -> Figure:

@@ -166,7 +166,7 @@ def _over_levels(
         mine = rows[rows["model"] == model]
         level, value = mine["level"].to_numpy(), mine[number].to_numpy()
         size = 4 if len(styles) <= BANDED else 3
-        axis.plot(level, value, **style, markersize=size, linewidth=1.3)
+        axis.plot(level, value, **style, markersize=size, linewidth=1.3, label=model)
         if len(styles) <= BANDED:
             low, high = mine[f"{number}_low"], mine[f"{number}_high"]
             axis.fill_between(level, low, high, color=style["color"], alpha=0.13, linewidth=0)

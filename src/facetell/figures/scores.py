@@ -6,10 +6,19 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from facetell.curves.binned import ReliabilityDiagram, ScoreHistogram
-from facetell.figures.style import CLASS_COLOURS, COLOURS, WIDTH, grid, leave_empty, panel, plt
+from facetell.figures.style import (
+    CLASS_COLOURS,
+    COLOURS,
+    WIDTH,
+    finished,
+    grid,
+    leave_empty,
+    panel,
+    plt,
+)
 
 DASHES = {"real": "-", "fake": "--"}
 BEFORE, AFTER = COLOURS[1], COLOURS[0]
@@ -17,9 +26,9 @@ SMALLEST, LARGEST = 4, 60  # area of a mark (points^2), by the bin's images
 WIDEST = 4  # panels in a row
 
 
-def score_histogram(histogram: ScoreHistogram, axis: Axes | None = None, **style: Any) -> Axes:
+def score_histogram(histogram: ScoreHistogram, ax: Axes | None = None, **style: Any) -> Axes:
     """Shares of real and of fake images by margin, and a line at the threshold."""
-    axis = panel(axis)
+    axis = panel(ax)
     edges = histogram.edges
     for which, shares in histogram.shares.items():
         colour = CLASS_COLOURS[which]
@@ -35,16 +44,14 @@ def score_histogram(histogram: ScoreHistogram, axis: Axes | None = None, **style
     axis.set(xlabel="margin (logit of P(fake))", ylabel="share of the class's images")
     axis.set(xlim=(edges[0], edges[-1]), title=histogram.name or "")
     axis.set_ylim(bottom=0)
-    axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}%"))
     axis.xaxis.set_major_locator(MaxNLocator(4))
-    return axis
+    return finished(axis, ax)
 
 
-def reliability_diagram(
-    diagram: ReliabilityDiagram, axis: Axes | None = None, **style: Any
-) -> Axes:
+def reliability_diagram(diagram: ReliabilityDiagram, ax: Axes | None = None, **style: Any) -> Axes:
     """Share of fakes against P(fake), marks as large as the bin has images."""
-    axis = panel(axis)
+    axis = panel(ax)
     interval = diagram.ece_interval
     said = f"ECE {diagram.ece:.3f}" + (
         f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
@@ -62,7 +69,7 @@ def reliability_diagram(
     size = SMALLEST + (LARGEST - SMALLEST) * share
     axis.scatter(x, y, s=size, color=line.get_color(), zorder=4)
     axis.set(xlabel="P(fake)", ylabel="share of fakes", xlim=(0, 1), ylim=(-0.02, 1.02))
-    return axis
+    return finished(axis, ax)
 
 
 def histograms(found: Mapping[str, ScoreHistogram]) -> Figure:

@@ -81,6 +81,13 @@ def panel(axis: Axes | None, width: float = 4.8, height: float = 4.4) -> Axes:
     return plt.subplots(figsize=(width, height))[1] if axis is None else axis
 
 
+def finished(axis: Axes, given: Axes | None) -> Axes:
+    """``axis``, with a legend where it is of a new figure: none was ``given``."""
+    if given is None:
+        axis.legend(fontsize=9)
+    return axis
+
+
 def save(figure: Figure, path: str | Path) -> None:
     """Write and close. The suffix says the format; without one there is a PNG and a PDF.
 
