@@ -1,21 +1,30 @@
-"""compare: tables and curves over the models that params.yaml selects, and the headline."""
+"""compare: tables, paired tests, curves and figures over the models that params.yaml selects, and
+the headline."""
 
 import json
 from pathlib import Path
 
 import pandas as pd
 
-from facetell.curves import by_epoch, error_curves
-from facetell.figures import curves as draw
+from facetell.comparison import compare
+from facetell.curves import Curves, by_epoch, curves_of, sensitivity
+from facetell.figures import curves as errors
+from facetell.figures import scores as scoring
+from facetell.figures.frequency import frequency
+from facetell.figures.learning import learning
+from facetell.figures.robustness import NUMBERS, drops, flips, levels
 from facetell.figures.style import save
 from facetell.files import whole, write_json
 from facetell.predictions import read
-from facetell.report import report, robustness, summary
+from facetell.report import report, summary
+from facetell.resampling import Resamples
+from facetell.robustness import robustness
+from facetell.scores import margins_of
 from facetell.spectra import NETWORK
 from facetell.tables import tables
 from pipeline.stage import params, run
 
-TABLES = Path("metrics/tables")
+TABLES, FIGURES = Path("metrics/tables"), Path("plots/compare")
 
 
 def main() -> None:
@@ -25,33 +34,62 @@ def main() -> None:
     rated = [*models, NETWORK]  # the baseline stands in every table, but is no choice
     scores = {m: json.loads(Path(f"metrics/models/{m}.json").read_text()) for m in rated}
     data, name = json.loads(Path("metrics/data.json").read_text()), settings["data"]["name"]
-    tests = {}
+    manifest = pd.read_parquet("data/manifest.parquet")
+    test = manifest[manifest["split"] == "test"].reset_index(drop=True)
+    labels = test["label"].to_numpy()
+    margins, thresholds = {}, {}
     for model in rated:
-        predictions, _ = read(f"data/predictions/{model}.parquet")
-        tests[model] = predictions.query("split == 'test' and variant == 'clean'")
-    margins = {model: test["margin"].to_numpy() for model, test in tests.items()}
-    labels = {model: test["label"].to_numpy() for model, test in tests.items()}
-    curves = error_curves(margins, labels)
-    log = pd.concat([learning_log(model, tests[model]) for model in models], ignore_index=True)
+        predictions = read(f"data/predictions/{model}.parquet")
+        margins[model] = margins_of(predictions, test, "clean")
+        thresholds[model] = predictions.threshold
+    draws = Resamples(
+        test["person"],
+        resamples=settings["score"]["resamples"],
+        seed=settings["train"]["seed"],
+    )
+    temperatures = {m: scores[m]["calibration"]["temperature"] for m in rated}
+    curves = curves_of(labels, margins, thresholds, temperatures, draws)
+    pairs = compare(labels, margins, thresholds, draws)
+    log = pd.concat([learning_log(m, test) for m in models], ignore_index=True)
     changes = robustness(scores)
-    write_csv("plots/roc.csv", curves[["model", "score", "point", "fpr", "tpr"]])
-    write_csv("plots/det.csv", curves[["model", "score", "point", "fpr_deviate", "fnr_deviate"]])
-    write_csv("plots/learning.csv", log)
-    write_csv("plots/robustness.csv", changes)
-    save(draw.roc(curves), "plots/compare/roc.png")
-    save(draw.det(curves), "plots/compare/det.png")
+    bands = sensitivity(changes)
+    frames = curves.frames() | {"learning": log, "robustness": changes, "frequency": bands}
+    for key, frame in frames.items():
+        write_csv(f"plots/{key}.csv", frame)
     best = {m: scores[m]["training"]["cost"]["best_epoch"] for m in models}
-    save(draw.learning(log, best), "plots/compare/learning.png")
-    save(draw.robustness(changes), "plots/compare/robustness.png")
+    draw(curves, temperatures, changes, bands)
+    save(learning(log, best), FIGURES / "learning")
     found = tables(scores, log, name, data["counts"])
     for stale in TABLES.glob("*.csv"):  # of another selection
         stale.unlink()
-    for key, table in found.items():
+    for key, table in (found | {"pairs": pairs}).items():
         write_csv(TABLES / f"{key}.csv", table)
+    headline = settings["headline"]
     with whole("metrics/report.md") as path:
-        path.write_text(report(scores, data, name, found), encoding="utf-8")
+        path.write_text(report(scores, data, name, found, pairs, headline), encoding="utf-8")
     chosen = {model: scores[model] for model in models}
-    write_json("metrics/summary.json", summary(chosen, settings["headline"]), digits=4)
+    write_json("metrics/summary.json", summary(chosen, headline), digits=4)
+
+
+def draw(
+    curves: Curves, temperatures: dict[str, float], changes: pd.DataFrame, bands: pd.DataFrame
+) -> None:
+    """Every figure but the learning curves, as PNG and PDF; one that has nothing to show is not
+    there: no ROC of one class, no frequencies without filters."""
+    if curves.roc:
+        save(errors.roc(curves.roc), FIGURES / "roc")
+        save(errors.det(curves.det), FIGURES / "det")
+        save(errors.precision_recall(curves.pr), FIGURES / "pr")
+    save(scoring.histograms(curves.histograms), FIGURES / "scores")
+    save(scoring.reliability(curves.before, curves.after, temperatures), FIGURES / "reliability")
+    if (changes["perturbation"].notna() & ~changes["probe"]).any():
+        for number in NUMBERS:
+            if changes[number].notna().any():
+                save(levels(changes, number), FIGURES / f"robustness_{number}")
+        save(drops(changes), FIGURES / "drops")
+        save(flips(changes), FIGURES / "flips")
+    if len(bands):
+        save(frequency(bands), FIGURES / "frequency")
 
 
 def learning_log(model: str, test: pd.DataFrame) -> pd.DataFrame:

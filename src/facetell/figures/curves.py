@@ -1,185 +1,239 @@
-"""ROC, DET, learning and robustness curves of several models, one or fifteen, at a page's width."""
+"""ROC, DET and precision-recall: one curve into an axis, or several models at a page's width."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter
 from scipy.stats import norm
 
-from facetell.figures.style import COLOURS, grid, look, plt
-from facetell.predictions import CONTROL
+from facetell.curves.ranked import (
+    FINEST,
+    RATES,
+    Band,
+    DetCurve,
+    Point,
+    PrecisionRecallCurve,
+    RocCurve,
+    deviate,
+)
+from facetell.figures.style import WIDTH, look, panel, plt
 
-WIDTH = 9  # inches; a page shows it at about 0.7 of that
-LEGEND = 4  # columns below ROC and DET
-RATES = (0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99, 0.999)  # ticks of a DET axis
-TITLES = {"fake": "fake score (positive = fake)", "real": "real score (positive = real)"}
-SPLITS: dict[str, dict[str, Any]] = {  # of learning curves, in the order in which they are drawn
-    "train": {"label": "training", "color": "0.4", "linestyle": ":", "linewidth": 1.8},
-    "valid": {"label": "validation", "color": COLOURS[0], "linestyle": "-", "linewidth": 1.5},
-    "test": {"label": "test", "color": COLOURS[1], "linestyle": "--", "linewidth": 1.5},
-}
-HIGHEST_LOSS = 1.4  # nats, twice a coin's: what lies above it would flatten all the rest
-
-
-def roc(curves: pd.DataFrame) -> Figure:
-    """ROC per model; one panel for the fake score, one for the real score."""
-    figure, axes = _two_panels(4.9, curves["model"].nunique() + 1)
-    for axis, (score, title) in zip(axes, TITLES.items(), strict=True):
-        axis.plot([0, 1], [0, 1], color="0.6", linewidth=1, label="chance")
-        for model, part, style in _each(curves, score):
-            label = f"{model}, AUC {part['auc'].iloc[0]:.3f}"
-            axis.plot(part["fpr"], part["tpr"], **style, label=label)
-        axis.set(xlabel="false positive rate", title=title, xlim=(-0.01, 1), ylim=(0, 1.01))
-    axes[0].set_ylabel("true positive rate")
-    _legend_below(figure, axes[0])
-    return figure
+TICKS = (0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99, 0.999)  # of a DET axis
+ENDS = 0.0005, 0.9995  # of a DET axis
+BANDED = 5  # models up to which bands can be told apart
+TITLES = {"fake": "positive = fake", "real": "positive = real"}
+MARKS = "marks: verdicts at the threshold chosen on validation"
+BANDS = "bands: 95%, by person; "
 
 
-def det(curves: pd.DataFrame) -> Figure:
-    """Detection error trade-off on normal-deviate axes; normal scores give straight lines."""
-    figure, axes = _two_panels(5.1, curves["model"].nunique() + 2)
-    for axis, (score, title) in zip(axes, TITLES.items(), strict=True):
-        axis.axline((0, 0), slope=-1, color="0.6", linewidth=1, label="chance")
-        axis.axline((0, 0), slope=1, color="0.8", linewidth=0.8, linestyle=":", label="FPR = FNR")
-        for model, part, style in _each(curves, score):
-            label = f"{model}, EER {100 * part['eer'].iloc[0]:.1f}%"
-            axis.plot(part["fpr_deviate"], part["fnr_deviate"], **style, label=label)
-        axis.set(xlabel="false positive rate (normal deviate)", title=title)
-        _percent_ticks(axis)
-    axes[0].set_ylabel("false negative rate (normal deviate)")
-    _legend_below(figure, axes[0])
-    return figure
+def roc_curve(
+    curve: RocCurve,
+    axis: Axes | None = None,
+    *,
+    log: bool = False,
+    band: bool = True,
+    finest: float | None = None,
+    **style: Any,
+) -> Axes:
+    """One ROC curve; ``log`` starts the FPR axis at ``finest``, or at the curve's smallest rate.
 
-
-def learning(log: pd.DataFrame, best: Mapping[str, int]) -> Figure:
-    """Loss and accuracy of training, validation and test per epoch: two panels for each model.
-
-    ``log`` is as in plots/learning.csv, ``best`` the epoch whose weights were kept, by model. All
-    models share the scales of loss and accuracy; each has epochs of its own.
+    ``style`` is of the line, but for ``marker``, which stands at the operating point only.
     """
-    models = list(log["model"].unique())
-    rows, columns = grid(len(models))
-    size = min(WIDTH, 1 + 3.5 * columns), 1.1 + rows * (4.2 if rows == 1 else 3.2)
-    figure, axes = plt.subplots(2 * rows, columns, figsize=size, squeeze=False)
-    limits = {}
-    for what, (floor, ceiling) in {"loss": (0, HIGHEST_LOSS), "accuracy": (0.45, 1.01)}.items():
-        values = log[[f"{split}_{what}" for split in SPLITS]].to_numpy()
-        top = min(ceiling, 1.05 * np.nanmax(values)) if what == "loss" else ceiling
-        limits[what] = min(floor, np.nanmin(values) - 0.02), top
-    for index, model in enumerate(models):
-        row, column = divmod(index, columns)
-        pair = axes[2 * row, column], axes[2 * row + 1, column]
-        _learning_of(pair, log[log["model"] == model], best[model], limits)
-        pair[0].set_title(model, fontsize=10)
-        if column:
-            for axis in pair:
-                axis.set_ylabel("")
-                axis.tick_params(labelleft=False)
-    for axis in axes[-2:, columns - (rows * columns - len(models)) :].flat:
-        axis.set_axis_off()
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4 if columns > 1 else 2)
-    cut = limits["loss"][1] == HIGHEST_LOSS
-    figure.supxlabel(
-        "epoch\nThe test curve is drawn only: nothing is selected by it."
-        + (f" Loss above {HIGHEST_LOSS} is cut off." if cut else ""),
-        fontsize=9,
-    )
-    return figure
+    axis = panel(axis)
+    x, y = (curve.fpr, curve.tpr) if not log else _filled(curve.fpr, curve.tpr, RATES)
+    start = finest or _smallest([curve])
+    if log:
+        x = np.maximum(x, start)
+        axis.set_xscale("log")
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:g}"))
+    style = {"label": _label(curve.name, "AUC", curve.auc, curve.auc_interval)} | style
+    _line(axis, x, y, curve.band if band else None, curve.point, style, start if log else None)
+    axis.set(xlabel="false positive rate", ylabel="true positive rate", ylim=(0, 1.01))
+    axis.set_xlim(start if log else -0.01, 1)
+    return axis
 
 
-def robustness(table: pd.DataFrame) -> Figure:
-    """Accuracy under each variant with its interval: a panel per model, a line at its clean one."""
-    variants, models = list(table["variant"].unique()), list(table["model"].unique())
-    rows, columns = grid(len(models))
-    size = min(WIDTH, 2 + 3.5 * columns), 1 + rows * (0.5 + 0.19 * len(variants))
+def det_curve(
+    curve: DetCurve, axis: Axes | None = None, *, band: bool = True, **style: Any
+) -> Axes:
+    """One DET curve on normal-deviate axes; ``style`` as of ``roc_curve``."""
+    axis = panel(axis)
+    x, y = _filled(curve.fpr, curve.fnr, RATES)
+    style = {"label": _label(curve.name, "EER", curve.eer, curve.eer_interval)} | style
+    bounds, mark = curve.band, curve.point
+    if bounds is not None:
+        bounds = Band(*(deviate(part) for part in (bounds.grid, bounds.low, bounds.high)))
+    if mark is not None:
+        mark = Point(*(float(part) for part in deviate(mark)))
+    _line(axis, deviate(x), deviate(y), bounds if band else None, mark, style)
+    labels = [f"{100 * rate:g}%" for rate in TICKS]
+    axis.set_xticks(norm.ppf(TICKS), labels)
+    axis.set_yticks(norm.ppf(TICKS), labels)
+    axis.set(xlim=norm.ppf(ENDS), ylim=norm.ppf(ENDS))
+    axis.set(xlabel="false positive rate", ylabel="false negative rate")
+    return axis
+
+
+def precision_recall_curve(
+    curve: PrecisionRecallCurve, axis: Axes | None = None, *, band: bool = True, **style: Any
+) -> Axes:
+    """One precision-recall curve, in steps as average precision counts it; ``style`` as above."""
+    axis = panel(axis)
+    style = {"label": _label(curve.name, "AP", curve.ap, curve.ap_interval)} | style
+    style["drawstyle"] = "steps-pre"
+    _line(axis, curve.recall, curve.precision, curve.band if band else None, curve.point, style)
+    axis.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.01))
+    return axis
+
+
+def roc(curves: Mapping[str, Mapping[str, RocCurve]]) -> Figure:
+    """ROC of each model, by positive class and then by model.
+
+    A row for each positive class, with a linear and a logarithmic FPR axis.
+    """
     figure, axes = plt.subplots(
-        rows, columns, figsize=size, squeeze=False, sharex=True, sharey=True
+        len(curves), 2, figsize=_size(4.1 * len(curves), curves), squeeze=False, sharey=True
     )
-    for axis, model in zip(axes.flat, models, strict=False):
-        part = table[table["model"] == model].set_index("variant").loc[variants]
-        axis.axvline(part["accuracy"].iloc[0], color="0.6", linewidth=1)
-        for place, row in enumerate(part.itertuples()):
-            axis.errorbar(
-                row.accuracy,
-                place,
-                xerr=[[max(0, row.accuracy - row.low)], [max(0, row.high - row.accuracy)]],
-                color=_colour(str(row.Index)),
-                marker="o",
-                markersize=4,
-                capsize=2,
-            )
-        axis.set_title(model, fontsize=10)
-    axes[0, 0].set_yticks(range(len(variants)), variants)
-    axes[0, 0].set_ylim(len(variants) - 0.5, -0.5)
-    for axis in axes.flat[len(models) :]:
-        axis.set_axis_off()
-    figure.supxlabel("accuracy on the test images (95% interval); line: on clean ones", fontsize=10)
+    for row, (positive, found) in zip(axes, curves.items(), strict=True):
+        finest = _smallest(found.values())
+        for axis, log in zip(row, (False, True), strict=True):
+            rates = np.geomspace(finest, 1, 200) if log else np.array([0, 1])
+            axis.plot(rates, rates, color="0.6", linewidth=1, label="chance")
+            for model, style in _styles(found).items():
+                roc_curve(
+                    found[model], axis, log=log, finest=finest, band=len(found) <= BANDED, **style
+                )
+            negative = "real images called fake" if positive == "fake" else "fakes called real"
+            axis.set_xlabel(f"false positive rate: {negative}" + ", log axis" * log)
+            axis.set_title(TITLES[positive])
+        row[0].set_ylabel(f"true positive rate: {positive} images found")
+        row[1].set_ylabel("")
+    _legend(figure, axes[0, 0], len(next(iter(curves.values()))))
     return figure
 
 
-def _two_panels(height: float, entries: int) -> tuple[Figure, np.ndarray]:
-    """Two panels, about square; ``height`` (inches) grows by what the legend's ``entries`` need."""
-    size = WIDTH, height + 0.2 * -(-entries // LEGEND)
-    figure, axes = plt.subplots(1, 2, figsize=size, sharey=True, gridspec_kw={"wspace": 0.04})
-    return figure, axes
+def det(curves: Mapping[str, DetCurve]) -> Figure:
+    """Detection error trade-off of each model; normal scores give straight lines."""
+    figure, axis = plt.subplots(figsize=_size(7.2, {"fake": curves}))
+    axis.axline((0, 0), slope=-1, color="0.6", linewidth=1, label="chance")
+    axis.axline((0, 0), slope=1, color="0.7", linewidth=0.8, linestyle=":", label="FPR = FNR")
+    for model, style in _styles(curves).items():
+        det_curve(curves[model], axis, band=len(curves) <= BANDED, **style)
+    axis.set_xlabel("false positive rate: real images called fake (normal deviate)")
+    axis.set_ylabel("false negative rate: fakes called real (normal deviate)")
+    axis.set_aspect("equal")
+    _legend(figure, axis, len(curves))
+    return figure
 
 
-def _legend_below(figure: Figure, axis: Axes) -> None:
-    """One legend for both panels: AUC and EER of the two scores are the same."""
+def precision_recall(curves: Mapping[str, Mapping[str, PrecisionRecallCurve]]) -> Figure:
+    """Precision and recall of each model; a panel for each positive class."""
+    figure, axes = plt.subplots(
+        1, len(curves), figsize=_size(4.3, curves, 2), squeeze=False, sharey=True
+    )
+    for axis, (positive, found) in zip(axes.flat, curves.items(), strict=True):
+        chance = next(iter(found.values())).chance
+        axis.axhline(chance, color="0.6", linewidth=1, label="chance")
+        for model, style in _styles(found).items():
+            # the other panel's AP is another
+            style["label"] = (
+                f"{model}, AP {' / '.join(f'{curves[p][model].ap:.3f}' for p in curves)}"
+            )
+            precision_recall_curve(found[model], axis, band=len(found) <= BANDED, **style)
+        axis.set(xlabel=f"recall: {positive} images found", title=TITLES[positive])
+        axis.set_ylabel(f"precision: share of {positive} among images called {positive}")
+    _legend(
+        figure,
+        axes[0, 0],
+        len(next(iter(curves.values()))),
+        f"AP: positive = {' / '.join(curves)}; ",
+    )
+    return figure
+
+
+def _line(
+    axis: Axes,
+    x: np.ndarray,
+    y: np.ndarray,
+    band: Band | None,
+    point: Point | None,
+    style: dict[str, Any],
+    start: float | None = None,
+) -> None:
+    """A line with its band below it, and a mark at the operating point."""
+    style = {"linewidth": 1.6} | style
+    marker = style.pop("marker", "o")
+    (line,) = axis.plot(x, y, **style)
+    colour = line.get_color()
+    if band is not None:
+        grid = band.grid if start is None else np.append(start, band.grid[band.grid > start])
+        axis.fill_between(grid, *band.at(grid), color=colour, alpha=0.13, linewidth=0)
+    if point is not None:
+        place = max(point.x, start or -np.inf), point.y
+        axis.plot(
+            *place,
+            color=colour,
+            marker=marker,
+            markersize=7,
+            markeredgecolor="white",
+            clip_on=False,
+            zorder=5,
+        )
+
+
+def _filled(x: np.ndarray, y: np.ndarray, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The curve with places of ``grid`` in between: straight pieces bend on other axes."""
+    place = np.searchsorted(x, grid, "right")
+    return np.insert(x, place, grid), np.insert(y, place, np.interp(grid, x, y))
+
+
+def _smallest(curves: Iterable[RocCurve]) -> float:
+    """The smallest FPR that one image more or less makes; the start of a logarithmic axis."""
+    smallest = min(curve.fpr[curve.fpr > 0].min() for curve in curves)
+    return float(np.clip(smallest, FINEST, 0.05))
+
+
+def _label(name: str | None, what: str, value: float, interval: list[float] | None) -> str:
+    said = f"{what} {value:.3f}"
+    if interval:
+        said += f" [{interval[0]:.3f}, {interval[1]:.3f}]"
+    return f"{name}, {said}" if name else said
+
+
+def _styles(models: Iterable[str]) -> dict[str, dict[str, Any]]:
+    return {model: dict(style) for model, style in look(models).items()}
+
+
+def _short(label: str, models: int) -> str:
+    """Without the interval, where there are too many models for bands as well."""
+    return label if models <= BANDED else label.split(" [")[0]
+
+
+def _size(
+    height: float, curves: Mapping[str, Mapping[str, Any]], more: int = 2
+) -> tuple[float, float]:
+    """Height (inches) grows by what the legend's entries, ``more`` than models, need."""
+    entries = len(next(iter(curves.values()))) + more
+    return WIDTH, height + 0.35 + 0.2 * -(-entries // _columns(entries - more))
+
+
+def _columns(models: int) -> int:
+    return 3 if models <= BANDED else 4
+
+
+def _legend(figure: Figure, axis: Axes, models: int, also: str = "") -> None:
     handles, labels = axis.get_legend_handles_labels()
     figure.legend(
-        handles, labels, loc="outside lower center", ncols=LEGEND, fontsize=9, handlelength=3.2
+        handles,
+        [_short(label, models) for label in labels],
+        loc="outside lower center",
+        ncols=_columns(models),
+        fontsize=9,
+        handlelength=3,
+        columnspacing=1.5,
+        title=also + (BANDS if models <= BANDED else "") + MARKS,
+        title_fontsize=9,
     )
-
-
-def _learning_of(
-    pair: tuple[Axes, Axes], part: pd.DataFrame, best: int, limits: dict[str, tuple[float, float]]
-) -> None:
-    """One model: loss above, accuracy below, and a mark on validation at the epoch kept."""
-    last = part["epoch"].max()
-    dots: dict[str, Any] = {"marker": "o", "markersize": 3} if last <= 12 else {}
-    for axis, what in zip(pair, ("loss", "accuracy"), strict=True):
-        for split, style in SPLITS.items():
-            axis.plot(part["epoch"], part[f"{split}_{what}"], **style, **dots)
-        kept = part[part["epoch"] == best]
-        axis.plot(
-            kept["epoch"],
-            kept[f"valid_{what}"],
-            color="black",
-            marker="o",
-            markersize=8,
-            fillstyle="none",
-            linestyle="none",
-            label="epoch kept, by validation",
-        )
-        axis.set(xlim=(0.5, last + max(0.5, 0.06 * last)), ylim=limits[what])
-        axis.xaxis.set_major_locator(
-            MaxNLocator(5, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
-        )
-        axis.set_ylabel("loss (nats)" if what == "loss" else "accuracy")
-    pair[0].tick_params(labelbottom=False)
-
-
-def _colour(variant: str) -> str:
-    """Clean black, the control grey, every perturbation blue."""
-    return {"clean": "black", CONTROL: "0.55"}.get(variant, COLOURS[0])
-
-
-def _each(curves: pd.DataFrame, score: str) -> Iterator[tuple[str, pd.DataFrame, dict[str, Any]]]:
-    styles = look(curves["model"].unique())
-    for model, part in curves[curves["score"] == score].groupby("model", sort=False):
-        style = {key: styles[str(model)][key] for key in ("color", "linestyle")}
-        yield str(model), part, style | {"linewidth": 1.6}
-
-
-def _percent_ticks(axis: Axes) -> None:
-    labels = [f"{100 * rate:g}%" for rate in RATES]
-    axis.set_xticks(norm.ppf(RATES), labels, rotation=45)
-    axis.set_yticks(norm.ppf(RATES), labels)
-    axis.set_xlim(norm.ppf(0.0005), norm.ppf(0.9995))
-    axis.set_ylim(norm.ppf(0.0005), norm.ppf(0.9995))

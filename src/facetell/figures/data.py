@@ -6,9 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from facetell.figures.style import COLOURS, plt
+from facetell.figures.style import CLASS_COLOURS, plt
 
-CLASS_COLOURS = {"real": COLOURS[0], "fake": COLOURS[1]}
 WORDS = {
     "file_size": "file size",
     "width_and_height": "width and height",
