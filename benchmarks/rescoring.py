@@ -25,7 +25,6 @@ from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from facetell.comparison import compare
 from facetell.metrics import evaluate
-from facetell.perturbations import suite
 from facetell.predictions import read, table, write
 from facetell.resampling import Resamples
 from facetell.scores import margins_of, model_scores
@@ -121,6 +120,8 @@ def main() -> None:
     parser.add_argument("--suite", default="full")
     parser.add_argument("--resamples", type=int, default=1000)
     options = parser.parse_args()
+    from facetell.perturbations import suite  # here: its torch would count in every process
+
     suites = yaml.safe_load(Path("conf/config.yaml").read_text())["predict"]["suites"]
     variants = suite(suites, options.suite)
     print(f"{options.images:,} images x {1 + len(variants)} variants x {options.models} models")

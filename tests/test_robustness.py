@@ -2,11 +2,10 @@
 
 import json
 
-import numpy as np
 import pytest
 
 from facetell.predictions import CONTROL
-from facetell.robustness import by_variant, frequencies, robustness, weak_points
+from facetell.robustness import by_variant, frequencies, robustness, signed, weak_points
 
 
 def numbers(auc, drop=0.0, flips=(0.0, 0.0), **facts):
@@ -56,7 +55,7 @@ def test_a_row_for_every_variant_with_its_numbers():
     assert (row["level"], row["neutral"], row["perturbation"]) == (2, 0, "blur")
     assert row["drop_auc"] == pytest.approx(0.3)
     assert row[["fake_to_real_low", "fake_to_real_high"]].tolist() == pytest.approx([0.3, 0.32])
-    assert np.isnan(table.loc["clean", "drop_auc"])
+    assert table.loc["clean", "drop_auc"] == 0
     assert table["probe"].sum() == 4
 
 
@@ -88,6 +87,10 @@ def test_a_wide_table_has_a_column_for_each_model_and_no_control():
     assert CONTROL not in set(table["variant"])
     cell = table.set_index("variant").loc["blur_2", "net"]
     assert cell == "0.600 (-0.300 [-0.310, -0.290])"
+
+
+def test_there_is_no_minus_zero():
+    assert [signed(value) for value in (-0.0001, 0.0, -0.1234)] == ["+0.000", "+0.000", "-0.123"]
 
 
 def test_one_class_has_no_auc_and_breaks_nothing():

@@ -94,12 +94,17 @@ def frequencies(table: pd.DataFrame) -> list[str]:
             said.append(
                 f"`{model}` misses {band} most: without it AUC falls by {first['drop_auc']:.3f} "
                 f"[{first['drop_auc_low']:.3f}, {first['drop_auc_high']:.3f}]; a band of the upper "
-                f"half of frequencies costs {upper:+.3f} on average, one of the lower half "
-                f"{lower:+.3f}."
+                f"half of frequencies costs {signed(upper)} on average, one of the lower half "
+                f"{signed(lower)}."
             )
         else:
             said.append(f"`{model}` misses no band for sure.")
     return said
+
+
+def signed(value: float) -> str:
+    """Three decimals with a sign, and never minus zero."""
+    return f"{round(value, 3) + 0.0:+.3f}"
 
 
 def by_variant(table: pd.DataFrame) -> pd.DataFrame:
@@ -108,8 +113,8 @@ def by_variant(table: pd.DataFrame) -> pd.DataFrame:
     cells = [
         ""
         if np.isnan(row.auc)
-        else f"{row.auc:.3f} ({-row.drop_auc:+.3f} "
-        f"[{-row.drop_auc_high:+.3f}, {-row.drop_auc_low:+.3f}])"
+        else f"{row.auc:.3f} ({signed(-row.drop_auc)} "
+        f"[{signed(-row.drop_auc_high)}, {signed(-row.drop_auc_low)}])"
         for row in table.itertuples()
     ]
     wide = table.assign(cell=cells).pivot(index="variant", columns="model", values="cell")
