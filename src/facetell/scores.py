@@ -10,7 +10,7 @@ from facetell.calibration import temperature
 from facetell.errors import UserError
 from facetell.metrics import Draws, Evaluation, evaluate
 from facetell.predictions import CONTROL, Predictions
-from facetell.resampling import Resamples, interval, wilson
+from facetell.resampling import Resamples, interval, wilson, wilson_average
 
 DROPS = ("accuracy", "accuracy_real", "accuracy_fake", "auc")
 CALIBRATED = ("brier", "ece", "log_loss")
@@ -33,6 +33,8 @@ def model_scores(
         controls and probes do not count.
     generators, psis, artefacts : some of the fakes against all real images.
     platforms, sets : the test images of each.
+    platform_average : accuracy and AUC, unweighted means over the platforms, with intervals that
+        know that platforms share persons.
 
     Raises
     ------
@@ -57,9 +59,9 @@ def model_scores(
             drawn[name] = after.draws
     found["robustness"] = _robustness(found["variants"], drawn)
 
-    def part(chosen: np.ndarray) -> Found:
+    def judged(chosen: np.ndarray) -> Evaluation:
         rows = np.flatnonzero(chosen)
-        return evaluate(labels[rows], before[rows], threshold, draws, rows=rows).numbers()
+        return evaluate(labels[rows], before[rows], threshold, draws, rows=rows)
 
     real = labels == 0
     psis = test["psi"].map(lambda psi: "" if pd.isna(psi) else f"{psi:g}")
@@ -69,11 +71,27 @@ def model_scores(
         ("artefacts", artefact_group(test["artefacts"])),
     ):
         among = np.unique(values[~real & (values != "")].astype(str))
-        found[name] = {value: part(real | (values == value).to_numpy()) for value in among}
-    for name, values in (("platforms", test["platform"]), ("sets", test["set"])):
         found[name] = {
-            str(value): part((values == value).to_numpy()) for value in np.unique(values)
+            value: judged(real | (values == value).to_numpy()).numbers() for value in among
         }
+    for name, values in (("platforms", test["platform"]), ("sets", test["set"])):
+        parts = {str(value): judged((values == value).to_numpy()) for value in np.unique(values)}
+        found[name] = {value: part.numbers() for value, part in parts.items()}
+        if name == "platforms":
+            right = (before >= threshold) == (labels == 1)
+            spread = wilson_average(right, values.to_numpy(dtype=str), draws.member)
+            found["platform_average"] = _average(list(parts.values()), spread)
+    return found
+
+
+def _average(parts: list[Evaluation], spread: list[float]) -> Found:
+    """Means over parts; ``spread`` is the interval of accuracy, that of AUC is of the same draws
+    in all parts."""
+    found: Found = {"n": len(parts), "interval": {"accuracy": spread}}
+    found["accuracy"] = float(np.mean([part.values["accuracy"] for part in parts]))
+    if all("auc" in part.values for part in parts):
+        found["auc"] = float(np.mean([part.values["auc"] for part in parts]))
+        found["interval"]["auc"] = interval(np.mean([part.draws["auc"] for part in parts], axis=0))
     return found
 
 
