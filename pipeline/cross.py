@@ -27,6 +27,7 @@ SWEEP = (
     "-S data.train_on=combined,presocial,telegram,twitter,facebook && dvc exp run --run-all && "
     "python -m pipeline.cross"
 )
+TRAINING = ("train@", "baseline")  # stages that train
 REASONS = 4  # that are listed where there is no table
 WORKSPACE = "workspace"
 PENDING = ("Queued", "Running", "Failed")  # states of experiments that have no results
@@ -50,15 +51,15 @@ def main(*arguments: str) -> None:
     parser.add_argument("-n", type=int, default=1, metavar="COMMITS", help="so many last commits")
     commits = parser.parse_args(arguments).n
     found: list[Run] = []
-    unusable: dict[tuple[str, str], list[str]] = {}
+    unusable: dict[tuple[str, str], list[str]] = {}  # experiments by model and reason
     for name, revision, read in progress(list(experiments(commits)), "experiments"):
         for model, result in runs(name, revision, read):
             if isinstance(result, Run):
                 found.append(result)
             else:
-                unusable.setdefault((name, result), []).append(f"`{model}`")
+                unusable.setdefault((model, result), []).append(name)
     left_out = [
-        f"{', '.join(models)} of {name}: {reason}" for (name, reason), models in unusable.items()
+        f"`{model}` of {', '.join(names)}: {reason}" for (model, reason), names in unusable.items()
     ]
     made = {kind: tables(found, kind) for kind in KINDS}
     every = [table for kind in made.values() for table in kind]
@@ -169,9 +170,20 @@ def one(model: str, name: str, revision: str, read: Read, stages: dict[str, Any]
     made_by = {
         "archives": made.files[f"data/raw/{data['data.name']}"],
         "code": hashlib.sha256(json.dumps(code, sort_keys=True).encode()).hexdigest(),
-        "seed": {k: v for stage in made.params.values() for k, v in stage.items()}["train.seed"],
+        "recipe": recipe(made),
     }
     return Run(model, data, made_by, scores, name, revision, training_images(read, stages))
+
+
+def recipe(made: Origin) -> dict[str, Any]:
+    """Parameters by which a model was trained; what was found by training is not among them."""
+    stages = [params for name, params in made.params.items() if name.startswith(TRAINING)]
+    return {
+        name: value
+        for params in stages
+        for name, value in params.items()
+        if name.startswith(("data.image_size", "data.recipe", "models.", "recipes.", "train."))
+    }
 
 
 def origin(stages: dict[str, Any], path: str, md5: str) -> Origin:

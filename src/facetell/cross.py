@@ -28,7 +28,7 @@ class Run:
 
     model : its key.
     data : what the split was made with, named as in params.yaml (``data.train_on``, ...).
-    made_by : what else the numbers depend on, by name: archives, code, seed.
+    made_by : what else the numbers depend on, by name: archives, code, recipe.
     scores : as metrics/models/<model>.json has them.
     experiment, revision : where it was found.
     images : number of training images; None if the experiment does not tell.
@@ -56,20 +56,25 @@ class Table:
         return self.runs[0].model
 
 
-def trained_on(run: Run) -> str:
-    """What a run was trained on, in a few words: platforms, sets, or ``combined`` for all."""
+def chosen(run: Run) -> tuple[list[str], list[str]]:
+    """The platforms and the sets that a run was trained on; none of either where it is all."""
     sets = run.data["data.sets"]
-    known = run.scores["platforms"]  # all platforms are tested
-    platforms, chosen = named(run.data["data.train_on"], known, sets)
-    learnt = [name for name in chosen or sets if sets[name].get("use") != "test"]
-    parts = [learnt] if len(learnt) < len(sets) else []
-    parts += [platforms] if platforms else []
-    return ", ".join(" + ".join(sorted(names, key=_place)) for names in parts) or COMBINED
+    # all platforms are tested, so the scores know them
+    platforms, among = named(run.data["data.train_on"], run.scores["platforms"], sets)
+    learnt = [name for name in among or sets if sets[name].get("use") != "test"]
+    return sorted(platforms, key=_place), sorted(learnt) if len(learnt) < len(sets) else []
+
+
+def trained_on(run: Run) -> str:
+    """What a run was trained on, in a few words: sets, platforms, or ``combined`` for all."""
+    platforms, sets = chosen(run)
+    return ", ".join(" + ".join(names) for names in (sets, platforms) if names) or COMBINED
 
 
 def tables(runs: Iterable[Run], kind: str) -> list[Table]:
     """Tables of at least two rows and two columns; of runs that say the same, the first counts.
 
+    A table by platform has a row that was trained on some platforms alone, one by set likewise.
     ``kind`` is one of ``KINDS``. The order of the runs is that in which they shall be preferred,
     and tables stand in the order of their first run, by model.
     """
@@ -90,7 +95,7 @@ def tables(runs: Iterable[Run], kind: str) -> list[Table]:
             rows.setdefault(trained_on(run), run)
         names = sorted(rows, key=_place)
         parts = sorted({part for run in rows.values() for part in run.scores[kind]}, key=_place)
-        if len(names) > 1 and len(parts) > 1:
+        if len(names) > 1 and len(parts) > 1 and _meant(kind, rows.values()):
             found.append(Table(kind, [rows[name] for name in names], parts))
     return sorted(found, key=lambda table: table.model)
 
@@ -101,13 +106,20 @@ def unused(runs: Iterable[Run], made: Iterable[Table]) -> list[Run]:
     return [run for run in runs if not any(run is other for other in used)]
 
 
+def _meant(kind: str, rows: Iterable[Run]) -> bool:
+    """Whether rows differ in the parts that the table has as columns; for parts of the fakes, in
+    any."""
+    choices = [chosen(run) for run in rows]
+    place = {"platforms": 0, "sets": 1}.get(kind)
+    return place is None or any(choice[place] for choice in choices)
+
+
 def _key(run: Run, kind: str) -> str:
     data = {name: value for name, value in run.data.items() if name != "data.train_on"}
     if kind == "sets":  # `use` is another way to say what is trained on
         sets = data["data.sets"].items()
         data["data.sets"] = {name: {**settings, "use": None} for name, settings in sets}
-    recipe = run.scores["training"]["recipe"]
-    return json.dumps([run.model, data, run.made_by, recipe], sort_keys=True)
+    return json.dumps([run.model, data, run.made_by], sort_keys=True)
 
 
 def _same_images(run: Run, other: Run, kind: str) -> bool:

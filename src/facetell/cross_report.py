@@ -18,8 +18,9 @@ NOTE = (
     "and set, are on one side of the split. What is trained on more images has that advantage too."
 )
 BESIDE = (
-    f"After a slash: {SOURCES['S3']}. It does not say how it split the images; a split by file "
-    "would put copies of one face on both sides, and raise its numbers."
+    f"After a slash: {SOURCES['S3']}. Its images are TrueFace's; where ours are others, only the "
+    "question is the same. It does not say how it split them; a split by file would put copies of "
+    "one face on both sides, and raise its numbers."
 )
 RENDERED = "The images of the embedded sets are **rendered, not photos**."
 NO_PSI = "The renderer has no truncation psi; sets of a generator that has one get that table too."
@@ -65,10 +66,10 @@ def _setting(table: Table) -> str:
     run = table.runs[0]
     recipe, data = run.scores["training"]["recipe"], run.data
     words = [str(recipe["optimizer"])] if "optimizer" in recipe else []
-    words += [f"{recipe['epochs']} epochs"] if recipe.get("epochs") else []
+    words += [f"epochs {recipe['epochs']}"] if recipe.get("epochs") else []
     words += [f"width {recipe['width']:g}"] if recipe.get("width", 1) != 1 else []
     words += [f"{recipe['image_size']} px"] if recipe.get("image_size") else []
-    words += [f"seed {run.made_by['seed']}"]
+    words += [f"seed {run.made_by['recipe']['train.seed']}"]
     if launder := data.get("data.launder"):
         through = [launder] if isinstance(launder, str) else launder
         words.append(f"pre-social images laundered as {', '.join(map(str, through))}")
