@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from clones import call, tiny_clone
+from clones import TINY, call, tiny_clone
+from conftest import ROOT
 
 from facetell import published
 from facetell.cross import Run, long_form, printed, tables, trained_on, unused
@@ -77,6 +78,7 @@ def test_published_averages_are_those_of_their_rows():
         ("combined", "train test", "demo"),
         (["own", "facebook"], "all all", "own, facebook"),
         ("facebook", "test all", "own, facebook"),
+        ("whatsapp", "all all", "whatsapp"),  # of which there are no test images
     ],
 )
 def test_what_was_trained_on_is_said_in_a_few_words(train_on, uses, said):
@@ -322,6 +324,11 @@ def test_stale_tables_go_and_nothing_is_an_error_with_the_sweep(tmp_path, monkey
     assert written == {"platforms.csv", "cross.md"}
 
 
+def test_the_readme_has_the_sweep():
+    readme = (ROOT / "README.md").read_text()
+    assert cross.SWEEP.replace(" && ", "\n") in readme
+
+
 @pytest.mark.contract
 def test_the_sweep_of_the_embedded_set_fills_the_tables(tmp_path):
     home = tiny_clone(tmp_path / "clone")
@@ -355,3 +362,16 @@ def test_the_sweep_of_the_embedded_set_fills_the_tables(tmp_path):
     generators = pd.read_csv(home / "metrics/cross/generators.csv")
     assert {"inpainter", "swapper", "upsampler"} <= set(generators["tested_on"])
     assert "| telegram |" in (home / "metrics/cross/cross.md").read_text()
+    sizes = [part for key in ("train", "valid", "test")
+             for part in ("-S", f"data.fetch.{key}={TINY[key]}")]  # fmt: skip
+    call(home, "dvc", "exp", "run", "--queue", "-S", "model=simplenet", "-S", "data=demo_sets",
+         *sizes, "-S", "data.train_on=demo,demo_subtle", "score")  # fmt: skip
+    call(home, "dvc", "exp", "run", "--run-all")
+    call(home, "python", "-m", "pipeline.cross")
+    found = pd.read_csv(home / "metrics/cross/sets.csv")
+    assert found[["trained_on", "tested_on"]].values.tolist() == [
+        [first, second] for first in ("demo", "demo_subtle") for second in ("demo", "demo_subtle")
+    ]
+    assert found["accuracy"].between(0, 1).all()
+    assert found.query("tested_on == 'demo_subtle'")["n_fake"].tolist() == [12, 12]
+    assert (home / "metrics/cross/platforms.csv").exists(), "tables of the first sweep stay"

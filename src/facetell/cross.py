@@ -58,9 +58,10 @@ class Table:
 
 def chosen(run: Run) -> tuple[list[str], list[str]]:
     """The platforms and the sets that a run was trained on; none of either where it is all."""
-    sets = run.data["data.sets"]
-    # all platforms are tested, so the scores know them
-    platforms, among = named(run.data["data.train_on"], run.scores["platforms"], sets)
+    sets, train_on = run.data["data.sets"], run.data["data.train_on"]
+    wanted = {train_on} if isinstance(train_on, str) else set(train_on)
+    # what is no set is a platform, whether or not it has test images
+    platforms, among = named(train_on, run.scores["platforms"].keys() | wanted - sets.keys(), sets)
     learnt = [name for name in among or sets if sets[name].get("use") != "test"]
     return sorted(platforms, key=_place), sorted(learnt) if len(learnt) < len(sets) else []
 
