@@ -133,9 +133,30 @@ def test_training_on_a_platform_leaves_every_platform_to_be_tested(tmp_path, tra
     assert len(manifest) == 240, "what is not used stays in the manifest"
 
 
+def test_sets_to_train_on_are_named_like_platforms_and_narrow_them():
+    table = pd.DataFrame(
+        [
+            (set_, platform, split)
+            for set_ in ("a", "b")
+            for platform in ("presocial", "facebook")
+            for split in ("train", "valid", "test")
+        ],
+        columns=["set", "platform", "split"],
+    )
+    for train_on, kept in (
+        ("a", {("a", "presocial"), ("a", "facebook")}),
+        (["b", "facebook"], {("b", "facebook")}),
+        (["a", "b", "presocial"], {("a", "presocial"), ("b", "presocial")}),
+    ):
+        split = used(table, train_on=train_on, uses={})
+        for part in ("train", "valid"):
+            assert set(map(tuple, table.loc[split == part, ["set", "platform"]].values)) == kept
+        assert (split == "test").sum() == 4
+
+
 def test_wrong_platforms_and_uses_list_the_valid_ones(tmp_path):
     table = frame(split=["train", "test"], platform=["presocial", "facebook"])
-    with pytest.raises(UserError, match="no telegram in this data; there are facebook, presocial"):
+    with pytest.raises(UserError, match=r"no telegram in .* facebook, presocial, the sets s,"):
         used(table, train_on="telegram", uses={})
     with pytest.raises(UserError, match=r"sets\.s\.use: no 'valid'; there are all, train, test"):
         used(table, train_on="combined", uses={"s": "valid"})

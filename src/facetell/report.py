@@ -63,7 +63,7 @@ def report(
         f"# Detectors on `{name}`",
         f"Images: {sizes}; {data['set_aside']['count']} set aside."
         f"{_unused(data)}"
-        + (" The images are **rendered, not photos**." if name == "demo" else "")
+        + (" The images are **rendered, not photos**." if name in ("demo", "demo_sets") else "")
         + " Checkpoint and threshold were chosen on validation images; brackets are 95% "
         "intervals, resampled by person.",
         "## What the data give away",

@@ -88,6 +88,28 @@ def wilson(right: np.ndarray, groups: np.ndarray, level: float = LEVEL) -> list[
     return wilson_of(share, number, level)
 
 
+def wilson_average(
+    right: np.ndarray, parts: np.ndarray, groups: np.ndarray, level: float = LEVEL
+) -> list[float]:
+    """Interval of the unweighted mean over parts of the share of true values in each.
+
+    ``parts`` (N,) says which part each of ``right`` (N,) belongs to. A group that has images in
+    several parts counts once, with what it adds to all of them: its errors there are not
+    independent. With a single part this is ``wilson``, and where all or none are right, the groups
+    are counted as there.
+    """
+    _, part = np.unique(parts, return_inverse=True)
+    _, member = np.unique(groups, return_inverse=True)
+    sizes = np.bincount(part)
+    shares = np.bincount(part, weights=right) / sizes
+    share = float(shares.mean())
+    added = (right - shares[part]) / (len(sizes) * sizes[part])  # to the mean, by each image
+    variance = np.square(np.bincount(member, weights=added)).sum()
+    if variance > 1e-12:
+        return wilson_of(share, share * (1 - share) / variance, level)
+    return wilson_of(share, float(member.max()) + 1, level)
+
+
 def wilson_of(share: float, number: float, level: float = LEVEL) -> list[float]:
     """Wilson's interval of a share among ``number`` independent observations."""
     z = float(norm.ppf((1 + level) / 2))

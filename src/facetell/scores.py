@@ -10,7 +10,7 @@ from facetell.calibration import temperature
 from facetell.errors import UserError
 from facetell.metrics import Draws, Evaluation, evaluate
 from facetell.predictions import CONTROL, Predictions
-from facetell.resampling import Resamples, interval, wilson
+from facetell.resampling import Resamples, interval, wilson, wilson_average
 
 DROPS = ("accuracy", "accuracy_real", "accuracy_fake", "auc")
 CALIBRATED = ("brier", "ece", "log_loss")
@@ -34,6 +34,8 @@ def model_scores(
     generators, psis, artefacts : some of the fakes against all real images; of a generator with
         its operating points (APCER).
     platforms, sets : the test images of each.
+    platform_average : accuracy and AUC, unweighted means over the platforms, with intervals that
+        know that platforms share persons.
 
     Raises
     ------
@@ -58,11 +60,10 @@ def model_scores(
             drawn[name] = after.draws
     found["robustness"] = _robustness(found["variants"], drawn)
 
-    def part(chosen: np.ndarray, generators: "pd.Series[str] | None" = None) -> Found:
+    def judged(chosen: np.ndarray, generators: "pd.Series[str] | None" = None) -> Evaluation:
         rows = np.flatnonzero(chosen)
         among = None if generators is None else generators.to_numpy()[rows]
-        judged = evaluate(labels[rows], before[rows], threshold, draws, rows=rows, generators=among)
-        return judged.numbers()
+        return evaluate(labels[rows], before[rows], threshold, draws, rows=rows, generators=among)
 
     real = labels == 0
     psis = test["psi"].map(lambda psi: "" if pd.isna(psi) else f"{psi:g}")
@@ -72,14 +73,28 @@ def model_scores(
         ("artefacts", artefact_group(test["artefacts"])),
     ):
         kinds = np.unique(values[~real & (values != "")].astype(str))
+        of_each = values if name == "generators" else None
         found[name] = {
-            kind: part(real | (values == kind).to_numpy(), values if name == "generators" else None)
-            for kind in kinds
+            kind: judged(real | (values == kind).to_numpy(), of_each).numbers() for kind in kinds
         }
     for name, values in (("platforms", test["platform"]), ("sets", test["set"])):
-        found[name] = {
-            str(value): part((values == value).to_numpy()) for value in np.unique(values)
-        }
+        parts = {str(value): judged((values == value).to_numpy()) for value in np.unique(values)}
+        found[name] = {value: part.numbers() for value, part in parts.items()}
+        if name == "platforms":
+            right = (before >= threshold) == (labels == 1)
+            spread = wilson_average(right, values.to_numpy(dtype=str), draws.member)
+            found["platform_average"] = _average(list(parts.values()), spread)
+    return found
+
+
+def _average(parts: list[Evaluation], spread: list[float]) -> Found:
+    """Means over parts; ``spread`` is the interval of accuracy, that of AUC is of the same draws
+    in all parts."""
+    found: Found = {"n": len(parts), "interval": {"accuracy": spread}}
+    found["accuracy"] = float(np.mean([part.values["accuracy"] for part in parts]))
+    if all("auc" in part.values for part in parts):
+        found["auc"] = float(np.mean([part.values["auc"] for part in parts]))
+        found["interval"]["auc"] = interval(np.mean([part.draws["auc"] for part in parts], axis=0))
     return found
 
 

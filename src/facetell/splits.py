@@ -5,6 +5,7 @@ group, across sets, and a group is never divided by us.
 """
 
 import hashlib
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -102,13 +103,14 @@ def used(
     Parameters
     ----------
     table : columns set, platform, split.
-    train_on : platforms whose training and validation images are used, or ``combined`` (all).
-        Test images stay, whatever their platform.
+    train_on : platforms and sets whose training and validation images are used, or ``combined``
+        (all). Images must be of a named platform, if any is named, and of a named set, if any is.
+        Test images stay, whatever their platform and set.
     uses : by set ``all``, ``train`` (its test images are left out) or ``test`` (only them).
 
     Raises
     ------
-    UserError : there is no such platform in these sets, or no such use.
+    UserError : there is no such platform or set, or no such use.
     """
     split = table["split"].copy()
     for name, use in uses.items():
@@ -119,17 +121,34 @@ def used(
             split[mine & (split == "test")] = UNUSED
         if use == "test":
             split[mine & (split != "test")] = UNUSED
+    platforms, sets = named(train_on, set(table["platform"]), set(table["set"]))
+    learnt = split.isin(["train", "valid"])
+    for column, wanted in (("platform", platforms), ("set", sets)):
+        if wanted:
+            split[learnt & ~table[column].isin(wanted)] = UNUSED
+    return split
+
+
+def named(
+    train_on: str | list[str], platforms: Iterable[str], sets: Iterable[str]
+) -> tuple[list[str], list[str]]:
+    """The platforms and the sets that ``train_on`` names; none of either where all are meant.
+
+    Raises
+    ------
+    UserError : it names what is neither in ``platforms`` nor in ``sets``, nor ``combined``.
+    """
     wanted = [train_on] if isinstance(train_on, str) else list(train_on)
     if "combined" in wanted:
-        return split
-    platforms = sorted(set(table["platform"]))
-    if unknown := sorted(set(wanted) - set(platforms)):
+        return [], []
+    known_platforms, known_sets = sorted(set(platforms)), sorted(set(sets))
+    if unknown := sorted({*map(str, wanted)} - {*known_platforms, *known_sets}):
         raise UserError(
-            f"data.train_on: no {', '.join(map(str, unknown))} in this data; there are "
-            f"{', '.join(platforms)}, or combined"
+            f"data.train_on: no {', '.join(unknown)} in this data; there are the platforms "
+            f"{', '.join(known_platforms)}, the sets {', '.join(known_sets)}, and combined"
         )
-    split[split.isin(["train", "valid"]) & ~table["platform"].isin(wanted)] = UNUSED
-    return split
+    chosen = [name for name in known_platforms if name in wanted]
+    return chosen, [name for name in known_sets if name in wanted and name not in chosen]
 
 
 def known(column: "pd.Series[object]") -> np.ndarray:
