@@ -398,7 +398,9 @@ def test_the_spectral_baseline_has_pixels_but_no_layers():
     model = Detector(build("spectral", image_size=64), (0.0,) * 3, (1.0,) * 3)
     assert layers(model) == []
     assert explain(model, pixels(2), methods="saliency").saliency.max() > 0
-    with pytest.raises(UserError, match="gradcam is not defined.*no layer.*Defined here: saliency"):
+    with pytest.raises(
+        UserError, match=r"gradcam is not defined.*no layer.*Defined here: saliency"
+    ):
         explain(model, pixels(2))
 
 

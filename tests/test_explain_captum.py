@@ -8,8 +8,8 @@ each single layer. Tolerance: 1e-5 of the larger of 1 and the map's largest valu
 import numpy as np
 import pytest
 import torch
-from captum.attr import InputXGradient, LayerGradCam, Saliency
 from captum._utils.gradient import compute_layer_gradients_and_eval
+from captum.attr import InputXGradient, LayerGradCam, Saliency
 from models_to_explain import CONVOLUTIONAL, NETWORKS, channels_first, detector, pixels
 from torch import nn
 

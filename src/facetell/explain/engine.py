@@ -8,7 +8,13 @@ import torch
 from torch import nn
 
 from facetell.errors import UserError
-from facetell.explain import formulas  # noqa: F401  (registers its methods)
+from facetell.explain import (  # noqa: F401  (each registers its methods)
+    attention,
+    cam,
+    gradients,
+    guided,
+    perturbing,
+)
 from facetell.explain.formulas import saliency
 from facetell.explain.layers import resolve
 from facetell.explain.maps import INPUT, Explanation, judge
@@ -56,7 +62,7 @@ def explain(
     images = checked(images, subject)
     _check_options(chosen, options, batch_size)
     parts: list[dict[tuple[str, str], Found]] = []
-    margins, gradients, titles = [], [], {method.name: method.title for method in chosen}
+    margins, pixels, titles = [], [], {method.name: method.title for method in chosen}
     with untouched(subject.model):
         wanted = resolve(subject, layers, images)
         refuse(subject, chosen, wanted, images)
@@ -70,11 +76,11 @@ def explain(
                     titles[method.name] = task.title or method.title
             parts.append(shared.found)
             margins.append(to_numpy(margin))
-            gradients.append(to_numpy(saliency(chunk, gradient)))
+            pixels.append(to_numpy(saliency(chunk, gradient)))
     return Explanation(
         target,
         *_gathered(parts, chosen, list(wanted), relu),
-        saliency=np.concatenate(gradients),
+        saliency=np.concatenate(pixels),
         margin=np.concatenate(margins),
         titles=titles,
     )
@@ -86,7 +92,22 @@ def undefined(
     """Why a method is not defined for a model at these layers; None if it is."""
     if method.of_layers and not layers:
         return "no layer of it gives a map"
-    return method.undefined(subject) if method.undefined else None
+    return method.undefined(subject, layers, images) if method.undefined else None
+
+
+def defined_methods(
+    model: nn.Module, images: torch.Tensor, layers: str | Sequence[str] = "all"
+) -> dict[str, str]:
+    """For every method "" if it is defined for the model at these layers, else the reason.
+
+    Arguments as for ``explain``; only the first image is used.
+    """
+    subject = Subject.of(model)
+    images = checked(images, subject)[:1]
+    with untouched(subject.model):
+        wanted = resolve(subject, layers, images)
+        return {name: undefined(subject, method, wanted, images) or ""
+                for name, method in METHODS.items()}  # fmt: skip
 
 
 def refuse(

@@ -160,7 +160,7 @@ def as_map(subject: Subject, module: nn.Module, output: Any, images: torch.Tenso
     last = getattr(subject.network, "output_fmt", "NCHW") == "NHWC"
     prefix = getattr(subject.network, "num_prefix_tokens", None)
     if output.ndim == 3:
-        grid = _grid(shape[1], height, width, prefix, last)
+        grid = grid_of(shape[1], height, width, prefix, last)
         if grid is None:
             raise NotAMap(f"its output of shape {shape} has no grid of places")
         places = output[:, shape[1] - grid[0] * grid[1] :]
@@ -173,8 +173,8 @@ def as_map(subject: Subject, module: nn.Module, output: Any, images: torch.Tenso
     return output.permute(0, 3, 1, 2) if last else output
 
 
-def _grid(
-    tokens: int, height: int, width: int, prefix: int | None, last: bool
+def grid_of(
+    tokens: int, height: int, width: int, prefix: int | None, last: bool = False
 ) -> tuple[int, int] | None:
     """Rows and columns of the tokens that stand for places, in the proportions of the image."""
     for extra in (prefix,) if prefix is not None else (0,) if last else (0, 1):

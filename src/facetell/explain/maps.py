@@ -12,6 +12,7 @@ OK = "ok"
 ALL_ZERO = "all zero"
 GRADIENT_ZERO = "gradient zero"  # the score does not depend on the layer at any place of the map
 NOT_FINITE = "not finite"
+INCOMPLETE = "incomplete"  # the map's sum misses what it should be
 GUIDED_EQUALS_GRADIENT = "guided equals gradient"  # no activation that the rule could change
 
 

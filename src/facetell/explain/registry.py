@@ -11,7 +11,7 @@ Kinds, and what their functions take and give:
 Gradients are those of the explained score, which for the target real is the negative margin.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -30,8 +30,8 @@ class Method:
     """How a method is called, where it comes from, and for what it is defined.
 
     ``relu``: the definition ends with a ReLU, which is left to ``explain(relu=True)``.
-    ``where``: the networks that it is defined for, in words. ``undefined`` gives the reason why a
-    network is none of them, or None.
+    ``where``: the networks that it is defined for, in words. ``undefined`` gives, from the
+    subject, the layers and some images, the reason why a network is none of them, or None.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Method:
     relu: bool = False
     gradient: bool = True
     costly: bool = False  # many forward passes per image
-    undefined: Callable[[Subject], str | None] | None = None
+    undefined: Callable[[Subject, Iterable[str], torch.Tensor], str | None] | None = None
 
     @property
     def one_pass(self) -> bool:
@@ -73,7 +73,7 @@ def register(title: str, **fields: Any) -> Callable[[Callable[..., Any]], Callab
 class Task:
     """What a method with passes of its own is given: at most ``batch_size`` images at once.
 
-    ``say`` collects what a map's status should be, by layer, in place of what its values say;
+    ``say`` collects by layer what the status (B,) of maps should be where their values are fine;
     ``title`` replaces the method's, where a network has it under another name.
     """
 
