@@ -1,5 +1,25 @@
-"""Where a detector looks: saliency and Grad-CAM, raw and signed, for every network here."""
+"""Where a detector looks: raw, signed maps of any layer of any network, by many methods."""
 
-from facetell.explain.maps import Maps, explain, layers, planted_share
+from facetell.explain.channels import Channels, top_channels
+from facetell.explain.engine import defined_methods, explain
+from facetell.explain.layers import default_layer, layers, map_layers
+from facetell.explain.maps import INPUT, Explanation, enlarge, planted_share
+from facetell.explain.maximise import Maximised, maximise
+from facetell.explain.registry import METHODS
 
-__all__ = ["Maps", "explain", "layers", "planted_share"]
+__all__ = [
+    "INPUT",
+    "METHODS",
+    "Channels",
+    "Explanation",
+    "Maximised",
+    "default_layer",
+    "defined_methods",
+    "enlarge",
+    "explain",
+    "layers",
+    "map_layers",
+    "maximise",
+    "planted_share",
+    "top_channels",
+]

@@ -8,12 +8,15 @@ import torch
 from PIL import Image
 
 from facetell.detector import Detector
-from facetell.explain.maps import enlarge, explain, planted_share
+from facetell.explain.engine import explain
+from facetell.explain.layers import layers, map_layers
+from facetell.explain.maps import enlarge, planted_share
 from facetell.labels import CLASSES
 from facetell.loading import Images, scoring_batches, to_unit
 from facetell.progress import progress
 
 BATCH = 32
+CELLS = 7  # a side of fewer cells says little about where; Grad-CAM has 7 at 224 px
 VERDICTS = {  # (label, verdict) to the name of the group in figures
     (1, 1): "fake, found",
     (1, 0): "fake, missed",
@@ -59,14 +62,16 @@ def survey(
     found = Survey("", {}, dict.fromkeys(CLASSES, 0), [], {})
     drawn = dict.fromkeys(VERDICTS, 0)
     for indices, pixels, labels in progress(scoring_batches(images, BATCH), "explaining"):
-        maps = explain(detector, to_unit(pixels, device), found.layer or None)
-        found.layer = maps.layer
+        batch = to_unit(pixels, device)
+        found.layer = found.layer or finest(detector, batch)
+        maps = explain(detector, batch, layers=found.layer)
+        cams = maps.maps["gradcam"][found.layer]
         for row, (index, label) in enumerate(zip(indices.tolist(), labels.tolist(), strict=True)):
             sums[CLASSES[label]] += maps.saliency[row]
             found.counts[CLASSES[label]] += 1
             mask = _mask(images.packed.mask(index), size)
             if mask is not None:
-                wide = enlarge(maps.cam[row], size)
+                wide = enlarge(cams[row], size)
                 _score(found.planted, maps.saliency[row], wide, mask)
             group = (label, int(maps.margin[row] >= threshold))
             if drawn[group] < per_group:
@@ -76,7 +81,7 @@ def survey(
                         VERDICTS[group],
                         pixels[row].permute(1, 2, 0).numpy(),
                         maps.saliency[row],
-                        maps.cam[row],
+                        cams[row],
                         float(1 / (1 + np.exp(-float(maps.margin[row])))),
                         mask,
                     )
@@ -85,6 +90,14 @@ def survey(
     order = list(VERDICTS.values())
     found.examples.sort(key=lambda example: order.index(example.group))
     return found
+
+
+def finest(detector: Detector, images: torch.Tensor) -> str:
+    """The deepest listed layer with at least 7x7 cells; without one, that with the most."""
+    sides = {name: min(cells) for name, cells in map_layers(detector, images).items()}
+    names = [name for name in layers(detector) if name in sides]
+    fine = [name for name in names if sides[name] >= CELLS]
+    return fine[-1] if fine else max(reversed(names), key=lambda name: sides[name])
 
 
 def planted_scores(planted: dict[str, list[float]]) -> dict[str, float]:

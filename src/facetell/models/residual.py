@@ -119,10 +119,10 @@ class ResidualNet(nn.Module):
                 modules.append(ResidualPool(unit, channels_in, zero_init))
             built.append(nn.Sequential(*modules))
         self.stages = nn.Sequential(*built)
-        # blocks before their pooling: there a map is finest for its depth
-        self.feature_info = [
-            {"module": f"stages.{index}.{len(widths) - 1}"} for index, widths in enumerate(stages)
-        ]
+        # the last block before the last pooling (7x7 at 224 px) says most: later ones have 3x3
+        finest = f"stages.{POOLED - 1}.{len(stages[POOLED - 1]) - 1}"
+        names = [f"stages.{i}.{at}" for i, stage in enumerate(built) for at in stage._modules]
+        self.feature_info = [{"module": name, "default": name == finest} for name in names]
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.head = head
 

@@ -46,8 +46,4 @@ def vit(
         nn.ReLU(),
         nn.Linear(256, num_classes),
     )
-    # where a block's input is normalised: after the last block only the class token has a gradient
-    network.feature_info = [
-        {"module": f"blocks.{index}.norm1"} for index in range(len(network.blocks))
-    ]
     return network

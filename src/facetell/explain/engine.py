@@ -1,0 +1,181 @@
+"""explain(): any of the methods, at any layers, for a batch of images."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from facetell.errors import UserError
+from facetell.explain import (  # noqa: F401  (each registers its methods)
+    attention,
+    cam,
+    gradients,
+    guided,
+    perturbing,
+)
+from facetell.explain.formulas import saliency
+from facetell.explain.layers import resolve
+from facetell.explain.maps import INPUT, Explanation, judge
+from facetell.explain.onepass import Found, Pass, to_numpy
+from facetell.explain.registry import METHODS, Method, Task, methods_named
+from facetell.explain.subject import Subject, checked, sign_of, untouched
+
+
+def explain(
+    model: nn.Module,
+    images: torch.Tensor,
+    target: str = "fake",
+    methods: str | Sequence[str] = ("gradcam",),
+    layers: str | Sequence[str] = "all",
+    *,
+    relu: bool = False,
+    batch_size: int = 32,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    seed: int = 0,
+) -> Explanation:
+    """Explain the margin of each image by any number of methods.
+
+    Parameters
+    ----------
+    model : a ``Detector``, or any module that maps images to logits (B, 2) for (real, fake);
+        it is left as it was in every respect, also after an error.
+    images : float (B, 3, H, W) in the range that the model takes: [0, 1] for a detector.
+    target : "fake" explains the margin, fake logit - real logit; "real" its negative.
+    methods : names in ``METHODS``. All of the one-pass kinds together cost one forward and one
+        backward pass.
+    layers : "all" that the network's definition lists (see ``layers``), "default", the one that
+        it recommends, or names as in ``named_modules()`` of the network.
+    relu : apply the ReLU that closes a method's definition, where it has one.
+    batch_size : images in a forward pass, which is what bounds the memory.
+    options : arguments of single methods, such as ``{"smoothgrad": {"samples": 10}}``.
+    seed : of methods that draw; the draws do not depend on the place of an image in the batch.
+
+    Raises
+    ------
+    UserError : an unknown method, layer or target; a method that is not defined for the model;
+        images or a model that cannot be used. The message says what is valid.
+    """
+    sign, chosen, options = sign_of(target), methods_named(methods), options or {}
+    subject = Subject.of(model)
+    images = checked(images, subject)
+    _check_options(chosen, options, batch_size)
+    parts: list[dict[tuple[str, str], Found]] = []
+    margins, pixels, titles = [], [], {method.name: method.title for method in chosen}
+    with untouched(subject.model):
+        wanted = resolve(subject, layers, images)
+        refuse(subject, chosen, wanted, images)
+        for chunk in images.split(batch_size):
+            shared = Pass(subject, chunk, wanted, chosen)
+            margin, gradient = shared.run(sign)
+            for method in chosen:
+                if not method.one_pass:
+                    task = Task(subject, chunk, sign, wanted, batch_size, seed)
+                    shared.found |= _separate(method, task, options.get(method.name, {}))
+                    titles[method.name] = task.title or method.title
+            parts.append(shared.found)
+            margins.append(to_numpy(margin))
+            pixels.append(to_numpy(saliency(chunk, gradient)))
+    return Explanation(
+        target,
+        *_gathered(parts, chosen, list(wanted), relu),
+        saliency=np.concatenate(pixels),
+        margin=np.concatenate(margins),
+        titles=titles,
+    )
+
+
+def undefined(
+    subject: Subject, method: Method, layers: Iterable[str], images: torch.Tensor
+) -> str | None:
+    """Why a method is not defined for a model at these layers; None if it is."""
+    if method.of_layers and not layers:
+        return "no layer of it gives a map"
+    return method.undefined(subject, layers, images) if method.undefined else None
+
+
+def defined_methods(
+    model: nn.Module, images: torch.Tensor, layers: str | Sequence[str] = "all"
+) -> dict[str, str]:
+    """For every method "" if it is defined for the model at these layers, else the reason.
+
+    Arguments as for ``explain``; only the first image is used.
+    """
+    subject = Subject.of(model)
+    images = checked(images, subject)[:1]
+    with untouched(subject.model):
+        wanted = resolve(subject, layers, images)
+        return {name: undefined(subject, method, wanted, images) or ""
+                for name, method in METHODS.items()}  # fmt: skip
+
+
+def refuse(
+    subject: Subject, chosen: Sequence[Method], layers: Iterable[str], images: torch.Tensor
+) -> None:
+    """UserError if a method is not defined, with the reason and the methods that are."""
+    for method in chosen:
+        reason = undefined(subject, method, layers, images)
+        if reason:
+            defined = [
+                m.name for m in METHODS.values() if not undefined(subject, m, layers, images)
+            ]
+            raise UserError(
+                f"{method.name} is not defined for {subject.name}: {reason}; it is for "
+                f"{method.where}. Defined here: {', '.join(defined)}"
+            )
+
+
+def _separate(
+    method: Method, task: Task, options: Mapping[str, Any]
+) -> dict[tuple[str, str], Found]:
+    """Maps of a method that has passes of its own."""
+    result = method.function(task, **options)
+    by_layer = result if method.kind == "layer" else [(INPUT, result)]
+    found = {}
+    for layer, maps in by_layer:
+        status = judge(maps)
+        said = task.say.get(layer)
+        if said is not None:
+            status = np.where((status == "ok") & (said != ""), said, status)
+        found[method.name, layer] = Found(to_numpy(maps), status)
+    return found
+
+
+def _gathered(
+    parts: list[dict[tuple[str, str], Found]],
+    chosen: Sequence[Method],
+    layers: list[str],
+    relu: bool,
+) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, dict[str, np.ndarray]]]:
+    """Maps and status by method and layer, over all parts of the batch, in forward order."""
+    maps: dict[str, dict[str, np.ndarray]] = {}
+    status: dict[str, dict[str, np.ndarray]] = {}
+    for method in chosen:
+        places = [at for at in [*layers, INPUT] if (method.name, at) in parts[0]]
+        found = {at: [part[method.name, at] for part in parts] for at in places}
+        maps[method.name] = {at: np.concatenate([f.maps for f in found[at]]) for at in places}
+        status[method.name] = {at: np.concatenate([f.status for f in found[at]]) for at in places}
+        if relu and method.relu:
+            for values in maps[method.name].values():
+                np.maximum(values, 0, out=values)
+    return maps, status
+
+
+def _check_options(
+    chosen: Sequence[Method], options: Mapping[str, Mapping[str, Any]], batch_size: int
+) -> None:
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise UserError(f"batch_size is the number of images at once, at least 1, not {batch_size}")
+    names = [method.name for method in chosen]
+    for name, values in options.items():
+        if name not in names:
+            raise UserError(f"options for {name!r}, which is not among the methods {names}")
+        code = METHODS[name].function.__code__
+        known = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+        if METHODS[name].one_pass:
+            known = ()
+        for key in values:
+            if key not in known:
+                there = f"it has {', '.join(known)}" if known else "it has none"
+                raise UserError(f"{name} has no option {key!r}; {there}")

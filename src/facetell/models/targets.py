@@ -1,0 +1,91 @@
+"""Which layers of a network its explanations are made at.
+
+Networks of ours list them in ``feature_info``, as timm's do; an entry with ``"default": True`` is
+the recommended one. What timm lists is where a decoder would tap the network, a layer per
+resolution; here every block counts, so its families are declared below by the module that
+defines them: the output of each block, after its activation where the network has one there, and
+the last map before pooling, which is the default. Another family is one more line.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Family:
+    """Regular expressions that match whole names of layers, and names of their classes."""
+
+    names: str
+    classes: str = ".*"
+
+
+_INVERTED = Family(r"bn1|blocks\.\d+\.\d+|bn2")  # bn1, bn2: norm and activation in one module
+_SWIN = Family(r"layers\.\d+\.blocks\.\d+|norm")
+FAMILIES = {
+    "timm.models.densenet": Family(r"features\.(norm0|transition\d+\.norm|norm5)"),
+    "timm.models.efficientnet": _INVERTED,
+    "timm.models.resnet": Family(r"act1|layer\d+(\.\d+)?"),
+    "timm.models.swin_transformer": _SWIN,
+    "timm.models.swin_transformer_v2": _SWIN,
+    "timm.models.vgg": Family(r"features\.\d+", classes="ReLU"),
+    # where a block's input is normalised: with a class token, nothing after the attention of the
+    # last block has a gradient anywhere else
+    "timm.models.vision_transformer": Family(r"blocks\.\d+\.norm1"),
+    "timm.models.xception": Family(r"act2|block\d+|act[34]"),
+    "torchvision.models.resnet": Family(r"layer\d+(\.\d+)?"),
+}
+
+
+class Targets(NamedTuple):
+    """Names of layers in forward order, and the recommended one of them."""
+
+    names: tuple[str, ...]
+    default: str
+
+
+def targets(network: nn.Module) -> Targets | None:
+    """The layers that a network's definition declares; None if it declares none."""
+    family = FAMILIES.get(type(network).__module__)
+    if family is not None:
+        names = [
+            name
+            for name, module in network.named_modules()
+            if re.fullmatch(family.names, name)
+            and re.fullmatch(family.classes, type(module).__name__)
+        ]
+        names = [name for name in names if not _ends_another(network, name, names)]
+        if names:
+            names.sort(key=_order(network))
+            return Targets(tuple(names), names[-1])
+    listed: Any = getattr(network, "feature_info", None)
+    if not isinstance(listed, list | tuple):
+        return None
+    modules = dict(network.named_modules())
+    entries = [entry for entry in listed if entry.get("module") in modules]
+    if not entries:
+        return None
+    default = next((entry for entry in entries if entry.get("default")), entries[-1])
+    return Targets(tuple(entry["module"] for entry in entries), default["module"])
+
+
+def _ends_another(network: nn.Module, name: str, names: list[str]) -> bool:
+    """Whether a listed sequence ends with this layer: the two have one output, and one name."""
+    parent, _, child = name.rpartition(".")
+    if parent not in names:
+        return False
+    sequence = network.get_submodule(parent)
+    return isinstance(sequence, nn.Sequential) and list(sequence._modules)[-1] == child
+
+
+def _order(network: nn.Module) -> Any:
+    """Sort key: a sequence comes after its members, as its output does."""
+    places = {name: place for place, (name, _) in enumerate(network.named_modules())}
+
+    def key(name: str) -> int:
+        inside = [place for other, place in places.items() if other.startswith(f"{name}.")]
+        return max(inside, default=places[name])
+
+    return key
