@@ -11,7 +11,7 @@ from torch import nn
 
 from facetell.detector import Detector
 from facetell.errors import UserError
-from facetell.explain import explain, layers, planted_share
+from facetell.explain import explain, layers
 from facetell.models import build
 
 HALF = (0.5, 0.5, 0.5)
@@ -148,11 +148,3 @@ def test_saliency_of_a_linear_model_is_its_weights():
 def test_unknown_layers_list_the_valid_ones():
     with pytest.raises(UserError, match="conv1, conv2, conv3"):
         explain(detector("simplenet"), torch.rand(1, 3, 64, 64), "layer4")
-
-
-def test_share_in_masks_has_its_closed_forms():
-    masks = np.zeros((3, 8, 8), bool)
-    masks[:, :2, :4] = True
-    uniform, perfect = np.ones((8, 8)), masks[0].astype(float)
-    maps = np.stack([uniform, perfect, -perfect])
-    assert planted_share(maps, masks) == pytest.approx([8 / 64, 1.0, 0.0])

@@ -1,5 +1,5 @@
 """Where a detector looks: saliency and Grad-CAM, raw and signed, for every network here."""
 
-from facetell.explain.maps import Maps, explain, layers, planted_share
+from facetell.explain.maps import Maps, explain, layers
 
-__all__ = ["Maps", "explain", "layers", "planted_share"]
+__all__ = ["Maps", "explain", "layers"]

@@ -83,18 +83,6 @@ def explain(detector: Detector, images: torch.Tensor, layer: str | None = None) 
     return Maps(saliency.cpu().numpy(), maps, margin.detach().cpu().numpy(), layer)
 
 
-def planted_share(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """Share of the positive relevance that lies inside the masks, per image (B,) in [0, 1].
-
-    Chance is the mask's share of the area; a map without positive relevance counts as 0.
-    ``maps`` (B, S, S) at the masks' size, ``masks`` bool (B, S, S).
-    """
-    positive = np.clip(maps, 0, None)
-    total = positive.sum(axis=(1, 2))
-    inside = (positive * masks).sum(axis=(1, 2))
-    return np.divide(inside, total, out=np.zeros_like(total), where=total > 0)
-
-
 def enlarge(map_: np.ndarray, size: int) -> np.ndarray:
     """Bilinear enlargement of a float map (h, w) to (size, size)."""
     image = Image.fromarray(map_.astype(np.float32))
