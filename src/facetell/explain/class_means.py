@@ -49,9 +49,9 @@ class Running:
 class Labellings:
     """Random labellings of a set's images that are as probable as the true one if nothing differs.
 
-    A person whose images all have one label takes another such person's; one who has both keeps
-    them or swaps them. So images of a person are never torn apart, and both designs, separate and
-    paired persons, are tested rightly.
+    A person whose images all have one label takes another such person's; the labels of one who has
+    both are shuffled among that person's images. So separate persons are compared as persons, and
+    what a person's images have in common cancels where they are in both classes.
 
     ``labels`` (N,) are 1 for fake, 0 for real; ``persons`` (N,). ``fake`` is bool (N, R + 1), of
     which the first column is the true one; ``movable`` persons can change theirs.
@@ -76,12 +76,14 @@ class Labellings:
         self.fake = np.empty((len(own), permutations + 1), dtype=bool)
         self.fake[:, 0] = own
         random = np.random.default_rng(seed)
+        by_person = np.argsort(member, kind="stable")
         for column in range(1, permutations + 1):
-            swap = random.random(len(share)) < 0.5
+            shuffled = np.lexsort((random.random(len(own)), member))
+            drawn = np.empty_like(own)
+            drawn[shuffled] = own[by_person]  # within each person
             given = share.copy()
             given[pure] = random.permutation(share[pure])
-            drawn = np.where(pure[member], given[member] == 1, own ^ swap[member])
-            self.fake[:, column] = drawn
+            self.fake[:, column] = np.where(pure[member], given[member] == 1, drawn)
 
 
 @dataclass(frozen=True)
