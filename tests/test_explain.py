@@ -10,7 +10,7 @@ from torch import nn
 
 from facetell.detector import Detector
 from facetell.errors import UserError
-from facetell.explain import METHODS, default_layer, explain, layers, map_layers, planted_share
+from facetell.explain import METHODS, default_layer, explain, layers, map_layers
 from facetell.models import build
 
 ONE_PASS = [name for name, method in METHODS.items() if method.one_pass]
@@ -423,11 +423,3 @@ def test_zeros_and_overflow_have_a_status():
         model[0].bias.fill_(1e308)
         model[4].weight[1] *= 1e10
     assert list(explain(model, images).status["gradcam"]["1"]) == ["not finite"] * 2
-
-
-def test_share_in_masks_has_its_closed_forms():
-    masks = np.zeros((3, 8, 8), bool)
-    masks[:, :2, :4] = True
-    uniform, perfect = np.ones((8, 8)), masks[0].astype(float)
-    maps = np.stack([uniform, perfect, -perfect])
-    assert planted_share(maps, masks) == pytest.approx([8 / 64, 1.0, 0.0])

@@ -3,7 +3,7 @@
 from facetell.explain.channels import Channels, top_channels
 from facetell.explain.engine import defined_methods, explain
 from facetell.explain.layers import default_layer, layers, map_layers
-from facetell.explain.maps import INPUT, Explanation, enlarge, planted_share
+from facetell.explain.maps import INPUT, Explanation, enlarge
 from facetell.explain.maximise import Maximised, maximise
 from facetell.explain.registry import METHODS
 
@@ -20,6 +20,5 @@ __all__ = [
     "layers",
     "map_layers",
     "maximise",
-    "planted_share",
     "top_channels",
 ]

@@ -57,15 +57,3 @@ def enlarge(map_: np.ndarray, size: int) -> np.ndarray:
     """Bilinear enlargement of a float map (h, w) to (size, size)."""
     image = Image.fromarray(map_.astype(np.float32))
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
-
-
-def planted_share(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """Share of the positive relevance that lies inside the masks, per image (B,) in [0, 1].
-
-    Chance is the mask's share of the area; a map without positive relevance counts as 0.
-    ``maps`` (B, S, S) at the masks' size, ``masks`` bool (B, S, S).
-    """
-    positive = np.clip(maps, 0, None)
-    total = positive.sum(axis=(1, 2))
-    inside = (positive * masks).sum(axis=(1, 2))
-    return np.divide(inside, total, out=np.zeros_like(total), where=total > 0)

@@ -10,7 +10,8 @@ from PIL import Image
 from facetell.detector import Detector
 from facetell.explain.engine import explain
 from facetell.explain.layers import layers, map_layers
-from facetell.explain.maps import enlarge, planted_share
+from facetell.explain.maps import enlarge
+from facetell.explain.planted import mass_accuracy
 from facetell.labels import CLASSES
 from facetell.loading import Images, scoring_batches, to_unit
 from facetell.progress import progress
@@ -124,5 +125,5 @@ def _score(
 ) -> None:
     masks = mask[None]
     for name, map_ in (("saliency", saliency), ("gradcam", cam)):
-        planted.setdefault(name, []).append(float(planted_share(map_[None], masks)[0]))
+        planted.setdefault(name, []).append(float(mass_accuracy(map_[None], masks)[0]))
     planted.setdefault("chance", []).append(float(mask.mean()))
