@@ -1,96 +1,186 @@
-"""Explanations over a whole test set: class means, examples to draw, and what masks catch."""
+"""What a whole test set says of one detector: class means, face regions, planted truth, examples.
 
+Images are explained once, batch by batch, and only sums and numbers are kept: memory does not grow
+with their number.
+"""
+
+import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 
 import numpy as np
+import pandas as pd
 import torch
 from PIL import Image
 
 from facetell.detector import Detector
+from facetell.explain.class_means import ClassMeans, Labellings
 from facetell.explain.engine import explain
+from facetell.explain.example import GROUPS, Example, examples
 from facetell.explain.layers import layers, map_layers
-from facetell.explain.maps import enlarge
-from facetell.explain.planted import mass_accuracy
+from facetell.explain.planted import Leaderboard, baselines, gated, model_gate
+from facetell.explain.regions import RegionTally, replaced
+from facetell.explain.sanity import cascade
+from facetell.explain.tally import Tally
 from facetell.labels import CLASSES
 from facetell.loading import Images, scoring_batches, to_unit
 from facetell.progress import progress
 
 BATCH = 32
 CELLS = 7  # a side of fewer cells says little about where; Grad-CAM has 7 at 224 px
-VERDICTS = {  # (label, verdict) to the name of the group in figures
-    (1, 1): "fake, found",
-    (1, 0): "fake, missed",
-    (0, 0): "real, passed",
-    (0, 1): "real, accused",
-}
-
-
-@dataclass
-class Example:
-    """One image with its maps: RGB uint8 (S, S, 3), saliency (S, S), signed cam (h, w)."""
-
-    group: str
-    image: np.ndarray
-    saliency: np.ndarray
-    cam: np.ndarray
-    score: float
-    mask: np.ndarray | None = None  # bool (S, S): where artefacts were planted
+CAM = "gradcam"
+LEAST = 8  # fakes that must pass the gate before their maps are ranked
 
 
 @dataclass
 class Survey:
-    """Mean saliency (S, S) and count per class, examples per verdict, shares in the masks."""
+    """Of one detector on one test set.
+
+    ``layer`` is the one at which ``gradcam`` was made; ``means`` by method; ``examples`` the first
+    images of each group in the packed order, so not picked for looks; ``regions`` None where the
+    set's faces have no known frame; ``replaced`` of sets that say what was replaced.
+    """
 
     layer: str
-    means: dict[str, np.ndarray]
-    counts: dict[str, int]
+    means: dict[str, ClassMeans]
     examples: list[Example]
-    planted: dict[str, list[float]] = field(default_factory=dict)
+    counts: dict[str, int]
+    regions: RegionTally | None = None
+    replaced: Tally | None = None
+
+
+@dataclass
+class Planted:
+    """The planted-artefact benchmark of one detector.
+
+    ``gate`` says whether the model uses the artefacts at all; ``fakes`` are the indices of those
+    that it tells by them, ``board`` None where they are too few.
+    """
+
+    gate: dict[str, float | bool]
+    fakes: list[int] = field(default_factory=list)
+    board: Leaderboard | None = None
 
 
 def survey(
-    detector: Detector, images: Images, threshold: float, *, per_group: int, device: torch.device
+    detector: Detector,
+    images: Images,
+    threshold: float,
+    test: pd.DataFrame,
+    *,
+    per_group: int,
+    frame: str | None,
+    seed: int,
+    permutations: int,
+    device: torch.device,
 ) -> Survey:
-    """Explain every image once; memory does not grow with their number.
+    """Explain every image once, by saliency and by Grad-CAM at the finest deep layer.
 
-    The examples of a group are its first images in the packed order, so they are not picked for
-    looks. ``planted`` has, for fakes with a mask, the share of relevance inside the mask for
-    ``saliency`` and ``gradcam``, and the mask's share of the area, which is chance.
+    ``test`` has the rows of the manifest in the images' order: label, person, regions. Relevance
+    by region is what speaks for an image's own class.
     """
-    size = images.size
-    sums = {name: np.zeros((size, size)) for name in CLASSES}
-    found = Survey("", {}, dict.fromkeys(CLASSES, 0), [], {})
-    drawn = dict.fromkeys(VERDICTS, 0)
-    for indices, pixels, labels in progress(scoring_batches(images, BATCH), "explaining"):
-        batch = to_unit(pixels, device)
-        found.layer = found.layer or finest(detector, batch)
-        maps = explain(detector, batch, layers=found.layer)
-        cams = maps.maps["gradcam"][found.layer]
-        for row, (index, label) in enumerate(zip(indices.tolist(), labels.tolist(), strict=True)):
-            sums[CLASSES[label]] += maps.saliency[row]
-            found.counts[CLASSES[label]] += 1
-            mask = _mask(images.packed.mask(index), size)
-            if mask is not None:
-                wide = enlarge(cams[row], size)
-                _score(found.planted, maps.saliency[row], wide, mask)
-            group = (label, int(maps.margin[row] >= threshold))
-            if drawn[group] < per_group:
-                drawn[group] += 1
-                found.examples.append(
-                    Example(
-                        VERDICTS[group],
-                        pixels[row].permute(1, 2, 0).numpy(),
-                        maps.saliency[row],
-                        cams[row],
-                        float(1 / (1 + np.exp(-float(maps.margin[row])))),
-                        mask,
-                    )
-                )
-    found.means = {name: sums[name] / max(1, found.counts[name]) for name in CLASSES}
-    order = list(VERDICTS.values())
+    labels, persons = test["label"].to_numpy(), test["person"].astype(str).tolist()
+    layer = finest(detector, _batch(images, [0], device))
+    both = len(set(labels.tolist())) == 2
+    labellings = Labellings(labels, persons, permutations=permutations, seed=seed) if both else None
+    found = Survey(
+        layer,
+        {name: ClassMeans(labellings) for name in ("saliency", CAM)} if labellings else {},
+        [],
+        {name: int((labels == value).sum()) for value, name in enumerate(CLASSES)},
+        RegionTally(images.size, frame) if frame else None,
+        Tally(("method", "layer")) if frame and (test["regions"] != "").any() else None,
+    )
+    drawn = dict.fromkeys(GROUPS.values(), 0)
+    for indices, pixels, _ in progress(scoring_batches(images, BATCH), "explaining"):
+        rows = indices.tolist()
+        seen = explain(detector, to_unit(pixels, device), methods=(CAM,), layers=layer)
+        maps = {"saliency": {"input": seen.saliency}, CAM: {layer: seen.maps[CAM][layer]}}
+        for name, means in found.means.items():
+            means.add(next(iter(maps[name].values())), rows)
+        own = np.where(labels[rows] == 1, 1, -1)[:, None, None]
+        maps[CAM] = {layer: own * maps[CAM][layer]}  # now what speaks for the image's own class
+        _by_region(found, maps, images.size, test.iloc[rows], frame)
+        shown = pixels.permute(0, 2, 3, 1).numpy()
+        masks = [planted_mask(images.packed.mask(index), images.size) for index in rows]
+        names = [images.packed.ids[index] for index in rows]
+        for example in examples(
+            seen, shown, names, threshold, labels=labels[rows].tolist(), masks=masks
+        ):
+            if drawn[example.group] < per_group:
+                drawn[example.group] += 1
+                found.examples.append(example)
+    order = list(GROUPS.values())
     found.examples.sort(key=lambda example: order.index(example.group))
     return found
+
+
+def planted(
+    detector: Detector,
+    images: Images,
+    threshold: float,
+    test: pd.DataFrame,
+    with_: np.ndarray,
+    without: np.ndarray,
+    *,
+    methods: Sequence[str],
+    most: int,
+    seed: int,
+    device: torch.device,
+) -> Planted:
+    """Score maps of all layers against the masks of what was planted.
+
+    Parameters
+    ----------
+    with_, without : margins (N,) of the test images and of their twins without artefacts.
+    methods : one-pass methods.
+    most : fakes at most; where more pass the gate, the first of them.
+
+    Beside the trained network stand the same network with random weights, and maps that know
+    nothing of any model, all on the same fakes.
+    """
+    masks = {
+        index: mask
+        for index in np.flatnonzero(test["label"].to_numpy() == 1).tolist()
+        if (mask := planted_mask(images.packed.mask(index), images.size)) is not None
+    }
+    if not masks:
+        return Planted({})
+    fakes = np.array(list(masks))
+    real = with_[test["label"].to_numpy() == 0]
+    found = Planted(model_gate(real, with_[fakes], without[fakes], threshold))
+    passed = gated(with_[fakes], without[fakes], threshold)
+    found.fakes = fakes[passed].tolist()
+    persons = test["person"].astype(str).to_numpy()
+    chosen = found.fakes[:most]
+    if len(chosen) < LEAST or len(set(persons[chosen])) < 2:
+        return found
+    pool = np.stack([masks[index] for index in chosen])
+    found.board = Leaderboard(pool, persons[chosen].tolist(), seed=seed)
+    networks = {"trained": detector, "untrained": untrained(detector, seed)}
+    parts = [chosen[at : at + BATCH] for at in range(0, len(chosen), BATCH)]
+    for rows in progress(parts, "planted artefacts"):
+        batch = _batch(images, rows, device)
+        names, own = [images.packed.ids[index] for index in rows], persons[rows].tolist()
+        truth = np.stack([masks[index] for index in rows])
+        for source, network in networks.items():
+            maps = explain(network, batch, methods=methods).maps
+            finite = {m: {at: np.nan_to_num(v) for at, v in by.items()} for m, by in maps.items()}
+            found.board.add(finite, truth, names, own, source=source)
+        blind = baselines(batch.cpu().numpy(), names, seed=seed)
+        alone = {name: {"input": values} for name, values in blind.items()}
+        found.board.add(alone, truth, names, own, source="baseline")
+    return found
+
+
+def untrained(detector: Detector, seed: int) -> Detector:
+    """A copy with all weights drawn anew."""
+    changed: torch.nn.Module = copy.deepcopy(detector)
+    for _, changed in cascade(detector, seed=seed):
+        pass
+    assert isinstance(changed, Detector)
+    return changed.eval()
 
 
 def finest(detector: Detector, images: torch.Tensor) -> str:
@@ -101,18 +191,8 @@ def finest(detector: Detector, images: torch.Tensor) -> str:
     return fine[-1] if fine else max(reversed(names), key=lambda name: sides[name])
 
 
-def planted_scores(planted: dict[str, list[float]]) -> dict[str, float]:
-    """Means over fakes, each with a normal 95% interval (``_low``, ``_high``), and their count."""
-    scores: dict[str, float] = {}
-    for name, values in planted.items():
-        half = 1.96 * np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
-        mean = float(np.mean(values))
-        scores |= {name: mean, f"{name}_low": mean - half, f"{name}_high": mean + half}
-        scores["n"] = len(values)
-    return {name: float(value) for name, value in scores.items()}
-
-
-def _mask(png: bytes | None, size: int) -> np.ndarray | None:
+def planted_mask(png: bytes | None, size: int) -> np.ndarray | None:
+    """Where artefacts were planted, bool (size, size); None where none were or none is known."""
     if png is None:
         return None
     image = Image.open(BytesIO(png)).resize((size, size), Image.Resampling.NEAREST)
@@ -120,10 +200,30 @@ def _mask(png: bytes | None, size: int) -> np.ndarray | None:
     return mask if mask.any() else None
 
 
-def _score(
-    planted: dict[str, list[float]], saliency: np.ndarray, cam: np.ndarray, mask: np.ndarray
+def _batch(images: Images, rows: Sequence[int], device: torch.device) -> torch.Tensor:
+    """Some of the images, float RGB in [0, 1] (B, 3, S, S)."""
+    return to_unit(torch.stack([images[row][1] for row in rows]), device)
+
+
+def _by_region(
+    found: Survey,
+    maps: dict[str, dict[str, np.ndarray]],
+    size: int,
+    rows: pd.DataFrame,
+    frame: str | None,
 ) -> None:
-    masks = mask[None]
-    for name, map_ in (("saliency", saliency), ("gradcam", cam)):
-        planted.setdefault(name, []).append(float(mass_accuracy(map_[None], masks)[0]))
-    planted.setdefault("chance", []).append(float(mask.mean()))
+    """Relevance of one batch by region, and in the regions that were replaced."""
+    persons = rows["person"].astype(str).tolist()
+    if found.regions is not None:
+        classes = [CLASSES[label] for label in rows["label"]]
+        found.regions.add(maps, classes, persons)
+    known = (rows["regions"] != "").to_numpy()
+    if found.replaced is not None and frame and known.any():
+        names = rows.loc[known, "regions"].tolist()
+        for method, by_layer in maps.items():
+            for layer, values in by_layer.items():
+                shares = replaced(values[known], names, size=size, frame=frame)
+                theirs = [
+                    person for person, is_known in zip(persons, known, strict=True) if is_known
+                ]
+                found.replaced.add((method, layer), shares, theirs)
