@@ -207,8 +207,8 @@ class Leaderboard:
 
         ``source`` and ``fakes`` keep apart what is set side by side: trained, untrained,
         baseline; single, several, a kind. Several untrained networks may be added one after the
-        other: ``n`` then counts maps, and persons stay the unit of the intervals. Fakes that the model does not tell by their artefacts
-        (``gated``) are to be left out beforehand.
+        other: ``n`` then counts maps, and persons stay the unit of the intervals. Fakes that the
+        model does not tell by their artefacts (``gated``) are to be left out beforehand.
 
         Raises
         ------
