@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from pytorch_grad_cam.metrics.road import NoisyLinearImputer
 
 from facetell.errors import UserError
 from facetell.explain import faithfulness
@@ -132,6 +133,15 @@ def test_imputation_solves_its_equations(share):
     removed = rng.random((9, 13)) < share
     removed[0, 0], removed[8, 12] = True, False  # a corner has fewer neighbours
     np.testing.assert_allclose(impute(image, removed), dense(image, removed), atol=1e-10)
+
+
+def test_imputation_is_that_of_gradcam():
+    image = np.random.default_rng(9).random((3, 16, 16)).astype(np.float32)
+    removed = ranking(np.random.default_rng(10).random((1, 16, 16)), "a")[0] < 180
+    theirs = NoisyLinearImputer(noise=0.0)(
+        torch.from_numpy(image), torch.from_numpy((~removed).astype(np.float32))
+    )
+    np.testing.assert_allclose(impute(image, removed), theirs.numpy(), atol=1e-6)
 
 
 def test_one_removed_pixel_is_the_weighted_mean_of_its_neighbours():

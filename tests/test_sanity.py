@@ -46,6 +46,20 @@ def test_cascade_changes_a_copy_from_the_top_and_nothing_else():
     assert (torch.random.get_rng_state() == state).all()
 
 
+def test_stops_skip_steps_but_not_parts():
+    model = Net()
+    every = [(name, copied.head.weight.clone(), copied.first.weight.clone())
+             for name, copied in cascade(model)]  # fmt: skip
+    some = [(name, copied.head.weight.clone(), copied.first.weight.clone())
+            for name, copied in cascade(model, stops=["body.1", "first"])]  # fmt: skip
+    assert [name for name, *_ in some] == ["body.1", "first"]
+    for one, other in zip(some, (every[1], every[3]), strict=True):
+        assert (one[1] == other[1]).all()
+        assert (one[2] == other[2]).all()
+    with pytest.raises(UserError, match="no part 'body'"):
+        next(cascade(model, stops=["body"]))
+
+
 def test_cascade_is_seeded():
     model = Net()
 

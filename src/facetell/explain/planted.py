@@ -206,8 +206,9 @@ class Leaderboard:
         """Take a batch: ``maps[method][layer]`` (B, h, w), ``masks`` bool (B, S, S).
 
         ``source`` and ``fakes`` keep apart what is set side by side: trained, untrained,
-        baseline; single, several, a kind. Fakes that the model does not tell by their artefacts
-        (``gated``) are to be left out beforehand.
+        baseline; single, several, a kind. Several untrained networks may be added one after the
+        other: ``n`` then counts maps, and persons stay the unit of the intervals. Fakes that the
+        model does not tell by their artefacts (``gated``) are to be left out beforehand.
 
         Raises
         ------

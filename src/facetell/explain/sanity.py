@@ -33,11 +33,16 @@ def stages(model: nn.Module) -> list[str]:
 
 
 def cascade(
-    model: nn.Module, names: Sequence[str] | None = None, *, seed: int = 0
+    model: nn.Module,
+    names: Sequence[str] | None = None,
+    *,
+    stops: Sequence[str] | None = None,
+    seed: int = 0,
 ) -> Iterator[tuple[str, nn.Module]]:
     """A copy of ``model`` with ever more parts drawn anew: pairs of a part's name and the copy.
 
-    ``names`` come from the logits down; by default ``stages(model)``. The same copy is changed
+    ``names`` come from the logits down; by default ``stages(model)``. With ``stops`` only these of
+    them are returned, though all are drawn anew on the way. The same copy is changed
     further in each step, so use it before taking the next. ``model`` itself is left as it was, and
     so is torch's random state. Weights that belong to none of the parts (a position embedding, say)
     are redrawn in the last step.
@@ -48,8 +53,8 @@ def cascade(
     """
     names = stages(model) if names is None else names
     known = dict(model.named_modules())
-    for name in names:
-        if name not in known:
+    for name in (*names, *(stops or ())):
+        if name not in known or (stops and name in stops and name not in names):
             raise UserError(
                 f"there is no part {name!r} to randomise; there are {', '.join(stages(model))}"
             )
@@ -61,7 +66,8 @@ def cascade(
             _redraw(changed.get_submodule(name), covered)
             if step == len(names) - 1:
                 _redraw(changed, covered)
-        yield name, changed
+        if stops is None or name in stops:
+            yield name, changed
 
 
 def rank_correlation(before: np.ndarray, after: np.ndarray) -> np.ndarray:
