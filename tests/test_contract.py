@@ -6,6 +6,7 @@ One clone serves the whole file, in order: each test stands on the state that th
 import csv
 import io
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,9 @@ from pathlib import Path
 import pytest
 import yaml
 from clones import ENV, TINY, call, commit, read, tiny_clone
-from conftest import SAMPLE, folder_entries, picture, separable
+from conftest import ROOT, SAMPLE, folder_entries, picture, separable
+
+from facetell.perturbations import suite
 
 pytestmark = pytest.mark.contract
 
@@ -44,12 +47,16 @@ def test_repro_rebuilds_everything(clone):
                 "threshold", "n"}  # fmt: skip
     for numbers in (found["clean"], *found["variants"].values()):
         assert expected <= set(numbers)
-    assert set(found["variants"]) == {"grayscale", "hue", "blur1", "blur2", "crop",
-                                      "without_artefacts"}  # fmt: skip
+    suites = yaml.safe_load((clone / "params.yaml").read_text())["predict"]["suites"]
+    assert set(found["variants"]) == {*suite(suites, "quick"), "without_artefacts"}
     for figure in ("explain/swin/gradcam", "explain/swin/saliency", "explain/swin/class_means",
-                   "compare/roc", "compare/det", "compare/learning", "data/gallery_demo",
-                   "data/augmentations_demo", "data/spectrum"):  # fmt: skip
+                   "compare/roc", "compare/det", "compare/pr", "compare/reliability",
+                   "compare/robustness_auc", "compare/flips", "compare/frequency",
+                   "compare/learning", "data/gallery_demo", "data/augmentations_demo",
+                   "data/spectrum"):  # fmt: skip
         assert (clone / f"plots/{figure}.png").stat().st_size > 10_000
+        if figure.startswith("compare"):
+            assert (clone / f"plots/{figure}.pdf").read_bytes().startswith(b"%PDF")
     counts = read(clone / "metrics/data.json")["counts"]
     assert counts["train"] == {"real": 24, "fake": 24}
     assert "Running" not in call(clone, "dvc", "repro")
@@ -76,6 +83,37 @@ def test_one_model_is_one_row_with_the_same_columns(clone):
     assert all(committed[key] not in ("", "-") for key in keys)
     swin = read(clone / "metrics/models/swin.json")
     assert read(clone / METRICS)["auc"] == round(swin["clean"]["auc"], 4)
+
+
+def test_what_the_readme_shows_of_experiments_fits_a_page(clone):
+    """dvc lists every parameter and dependency as well, some 240 columns, unless told not to."""
+    table = call(clone, "dvc", "exp", "show", "--md", "--only-changed", "--drop", r"models\.|.*/")
+    columns = [name.strip() for name in table.strip().split("\n")[0].strip("|").split("|")]
+    assert columns == ["Experiment", "Created", *read(clone / METRICS), "train.seed", "model"]
+
+
+def test_the_workflow_posts_what_changed(clone, tmp_path):
+    """Its own scripts, with a stand-in for GitHub's command."""
+    workflow = yaml.safe_load((ROOT / ".github/workflows/results.yml").read_text())
+    steps = {step.get("name"): step.get("run") for step in workflow["jobs"]["results"]["steps"]}
+    posted, summary = tmp_path / "posted", tmp_path / "summary"
+    (tmp_path / "gh").write_text(f'#!/bin/sh\necho "$@" > {posted}; cat diff.md >> {posted}\n')
+    (tmp_path / "gh").chmod(0o755)
+    env = ENV | {"BASE": "HEAD", "PULL_REQUEST": "7", "GITHUB_STEP_SUMMARY": str(summary),
+                 "PATH": f"{tmp_path}{os.pathsep}{ENV['PATH']}"}  # fmt: skip
+    for name in ("report what changed", "post it"):
+        done = subprocess.run(["bash", "-e", "-c", steps[name]], cwd=clone, env=env, check=False)
+        assert done.returncode == 0, name
+    said = posted.read_text()
+    assert said.startswith("pr comment 7 ")
+    assert "| metrics/summary.json | auc " in said
+    assert "train.seed" in said
+    assert summary.read_text() in said
+    (clone / "diff.md").unlink()
+    assert steps["results are those of this code"] == "dvc repro --dry --allow-missing"
+    pinned = [line for line in (ROOT / "requirements.lock").read_text().split("\n")
+              if line.startswith("dvc==")]  # fmt: skip
+    assert len(pinned) == 1
 
 
 def test_metrics_diff_reads_the_change(clone):
