@@ -3,14 +3,17 @@ the headline."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from facetell.comparison import compare
 from facetell.curves import Curves, by_epoch, curves_of, sensitivity
+from facetell.explain_report import explain_report
 from facetell.figures import curves as errors
 from facetell.figures import scores as scoring
 from facetell.figures.frequency import frequency
+from facetell.figures.leaderboard import agreement, leaderboard
 from facetell.figures.learning import learning
 from facetell.figures.robustness import NUMBERS, drops, flips, levels
 from facetell.figures.style import save
@@ -59,6 +62,8 @@ def main() -> None:
     best = {m: scores[m]["training"]["cost"]["best_epoch"] for m in models}
     draw(curves, temperatures, changes, bands)
     save(learning(log, best), FIGURES / "learning")
+    looked = {m: json.loads(Path(f"metrics/explain/{m}.json").read_text()) for m in models}
+    draw_explained(looked)
     found = tables(scores, log, name, data["counts"])
     for stale in TABLES.glob("*.csv"):  # of another selection
         stale.unlink()
@@ -66,7 +71,8 @@ def main() -> None:
         write_csv(TABLES / f"{key}.csv", table)
     headline = settings["headline"]
     with whole("metrics/report.md") as path:
-        path.write_text(report(scores, data, name, found, pairs, headline), encoding="utf-8")
+        text = report(scores, data, name, found, pairs, headline)
+        path.write_text(text + "\n" + explain_report(looked), encoding="utf-8")
     chosen = {model: scores[model] for model in models}
     write_json("metrics/summary.json", summary(chosen, headline), digits=4)
 
@@ -90,6 +96,26 @@ def draw(
         save(flips(changes), FIGURES / "flips")
     if len(bands):
         save(frequency(bands), FIGURES / "frequency")
+
+
+def draw_explained(looked: dict[str, dict[str, Any]]) -> None:
+    """Which maps can be believed: those of models that tell enough fakes by what was planted."""
+    boards = {
+        m: pd.DataFrame(f["planted"]["leaderboard"]) for m, f in looked.items() if "planted" in f
+    }
+    for kind in ("single", "several"):
+        tables = {m: t for m, t in boards.items() if len(t) and (t["fakes"] == kind).any()}
+        if tables:
+            absent = [m for m in boards if m not in tables]
+            title = f"Fakes with {kind} artefact{'s' * (kind == 'several')}" + (
+                f" (not told by enough of them: {', '.join(absent)})" if absent else ""
+            )
+            save(leaderboard(tables, title, fakes=kind), FIGURES / f"leaderboard_{kind}")
+    tried = {m: pd.DataFrame(f["trials"]["agreement"]) for m, f in looked.items() if "trials" in f}
+    tables = [table.assign(model=model) for model, table in tried.items() if len(table)]
+    if tables:
+        title = "Do measures of faithfulness rank maps as planted truth does?"
+        save(agreement(pd.concat(tables), title), FIGURES / "agreement")
 
 
 def learning_log(model: str, test: pd.DataFrame) -> pd.DataFrame:

@@ -1,52 +1,173 @@
-"""explain: where one detector looks, as figures and as numbers."""
+"""explain: where one detector looks, whether its maps can be believed, as figures and numbers."""
 
-import math
+from pathlib import Path
+from typing import Any
 
-from facetell.detector import load
-from facetell.explain.survey import planted_scores, survey
-from facetell.figures import maps as draw
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from facetell.detector import Card, Detector, load
+from facetell.explain import METHODS, defined_methods
+from facetell.explain.facts import of_planted, of_survey, of_trials
+from facetell.explain.showing import explained, states
+from facetell.explain.survey import CAM, Planted, Survey, batch_of, planted, survey
+from facetell.explain.trials import Settings, Trials, trials
+from facetell.figures.class_means import Means, class_means
+from facetell.figures.layers import every_layer
+from facetell.figures.regions import regions
+from facetell.figures.sheets import gradcam_pairs, methods_side_by_side, saliency_pairs
 from facetell.figures.style import save
 from facetell.files import write_json
+from facetell.labels import CLASSES
 from facetell.loading import Images
 from facetell.machine import device
 from facetell.packed import Packed
+from facetell.predictions import CONTROL, read
+from facetell.scores import margins_of
 from pipeline.stage import params, run
+
+KINDS = ("several", "single")  # of fakes that trials are made on: the first that has enough
 
 
 def main(model: str) -> None:
     settings = params()
+    chosen = settings["explain"]
+    suite = chosen["suites"][chosen["suite"]]
+    seed, resamples = settings["train"]["seed"], settings["score"]["resamples"]
     detector, card = load(f"models/{model}.safetensors")
     place = device()
     detector.to(place)
     images = Images(Packed("data/packed/test.arrow"), card.image_size)
-    found = survey(
-        detector, images, card.threshold, per_group=settings["explain"]["per_group"], device=place
+    manifest = pd.read_parquet("data/manifest.parquet")
+    test = manifest[manifest["split"] == "test"].set_index("id").loc[images.packed.ids]
+    test = test.reset_index()
+    predictions = read(f"data/predictions/{model}.parquet")
+    clean = margins_of(predictions, test, "clean")
+    first = batch_of(images, [0], place)
+    usable = [name for name, why in defined_methods(detector, first).items() if not why]
+    judged = [name for name in suite["methods"] if name in usable]
+
+    seen = survey(
+        detector,
+        images,
+        card.threshold,
+        test,
+        per_group=chosen["per_group"],
+        frame=settings["data"]["frame"],
+        seed=seed,
+        permutations=suite["permutations"],
+        device=place,
     )
-    folder = f"plots/explain/{model}"
-    title = f"{model} on the test images of {settings['data']['name']}"
-    limit = 1 / (1 + math.exp(-card.threshold))
-    verdict = f"{title}\nverdict: fake from P(fake) = {limit:.2f} on"
-    save(
-        draw.saliency_pairs(found.examples, f"Saliency: {verdict}"),
-        f"{folder}/saliency.png",
+    truth = Planted({})
+    if CONTROL in predictions.table["variant"].cat.categories:
+        truth = planted(
+            detector,
+            images,
+            card.threshold,
+            test,
+            clean,
+            margins_of(predictions, test, CONTROL),
+            methods=judged,
+            most=suite["planted"],
+            seed=seed,
+            device=place,
+        )
+    tried = on_trial(detector, images, card, test, clean, truth, judged, suite, resamples, seed)
+    draw(model, settings, detector, images, card, seen, usable, suite["costly"])
+    found = {"model": model, "suite": chosen["suite"], "layer": seen.layer, "images": seen.counts}
+    found |= of_survey(model, seen, resamples, seed) | of_planted(truth, resamples, seed)
+    write_json(f"metrics/explain/{model}.json", found | of_trials(tried), digits=4)
+
+
+def on_trial(
+    detector: Detector,
+    images: Images,
+    card: Card,
+    test: pd.DataFrame,
+    clean: np.ndarray,
+    truth: Planted,
+    methods: list[str],
+    suite: dict[str, Any],
+    resamples: int,
+    seed: int,
+) -> Trials | None:
+    """Trials on fakes that are told by what was planted, else on fakes that are found."""
+    settings = Settings(**suite["trials"] | {"fractions": tuple(suite["trials"]["fractions"])})
+    kind = next((kind for kind in KINDS if kind in truth.boards), None)
+    fakes = truth.fakes[kind] if kind else []
+    if not fakes:
+        found = (test["label"].to_numpy() == 1) & (clean >= card.threshold)
+        fakes = np.flatnonzero(found).tolist()
+    rows = fakes[: settings.images]
+    if len(rows) < 2:
+        return None
+    place = next(detector.parameters()).device
+    return trials(
+        detector,
+        batch_of(images, rows, place),
+        [images.packed.ids[row] for row in rows],
+        test["person"].astype(str).iloc[rows].tolist(),
+        card.threshold,
+        methods,
+        settings,
+        truth=truth.boards[kind].values("rra", "trained", kind) if kind else None,
+        resamples=resamples,
+        seed=seed,
     )
-    save(
-        draw.gradcam_pairs(found.examples, f"Grad-CAM at {found.layer}: {verdict}"),
-        f"{folder}/gradcam.png",
-    )
-    save(
-        draw.class_means(found.means, found.counts, f"Mean saliency: {title}"),
-        f"{folder}/class_means.png",
-    )
-    write_json(
-        f"metrics/explain/{model}.json",
-        {
-            "model": model,
-            "layer": found.layer,
-            "images": found.counts,
-            "share_in_planted_masks": planted_scores(found.planted),
-        },
-    )
+
+
+def means_of(seen: Survey) -> list[Means]:
+    """What the figure of class means shows."""
+    titles = {"saliency": "saliency", CAM: f"Grad-CAM at {seen.layer}"}
+    return [
+        Means(
+            titles[name],
+            means.real.mean,
+            means.fake.mean,
+            means.real.n,
+            means.fake.n,
+            means.difference(),
+            signed=name == CAM,
+        )
+        for name, means in seen.means.items()
+    ]
+
+
+def draw(
+    model: str,
+    settings: dict[str, Any],
+    detector: Detector,
+    images: Images,
+    card: Card,
+    seen: Survey,
+    usable: list[str],
+    costly: bool,
+) -> None:
+    """All figures of one model."""
+    folder = Path(f"plots/explain/{model}")
+    about = f"{model} on the test images of {settings['data']['name']}"
+    verdict = f"{about}\nverdict: fake from P(fake) = {expit(card.threshold):.2f} on"
+    save(saliency_pairs(seen.examples, f"Saliency: {verdict}"), folder / "saliency.png")
+    cams = gradcam_pairs(seen.examples, CAM, seen.layer, f"Grad-CAM at {seen.layer}: {verdict}")
+    save(cams, folder / "gradcam.png")
+    if seen.means:
+        save(class_means(means_of(seen), f"Class means: {about}"), folder / "class_means.png")
+    if seen.regions is not None:
+        table = seen.regions.table(resamples=settings["score"]["resamples"])
+        save(regions(table, f"Where {about} looks"), folder / "regions.png")
+    one_of_each = {example.label: example for example in reversed(seen.examples)}
+    for label, example in one_of_each.items():
+        rows = states(detector, images, card, example)
+        title = f"Grad-CAM at every layer: {verdict}"
+        save(every_layer(rows, CAM, title), folder / f"layers_{CLASSES[int(label or 0)]}.png")
+    names = [name for name in usable if costly or not METHODS[name].costly]
+    found = [
+        explained(detector, images, card, example, names, seen.layer)
+        for example in one_of_each.values()
+    ]
+    side_by_side = methods_side_by_side(found, seen.layer, f"Methods at {seen.layer}: {verdict}")
+    save(side_by_side, folder / "methods.png")
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from facetell.cross import KINDS, Run, Table, printed, tested, trained_on
+from facetell.markdown import ABSENT, markdown_lines
 from facetell.published import SOURCES
 
-ABSENT = "–"
 ROWS, COLUMNS = "trained on", "tested on"
 NOTE = (
     "Rows of a table differ in what was trained on, and in nothing else: same archives, test "
@@ -104,7 +104,7 @@ def _grid(table: Table, name: str) -> str:
         ]
         images = [ABSENT if run.images is None else f"{run.images:,}"] * known
         lines.append([trained_on(run), *images, *cells])
-    return _markdown(lines)
+    return markdown_lines(lines)
 
 
 def _by_part(table: Table) -> str:
@@ -114,7 +114,7 @@ def _by_part(table: Table) -> str:
     for part in table.parts:
         cells = [_cell(column[part], "auc") + _found(column[part]) for column in columns]
         lines.append([part, f"{columns[0][part]['n_fake']:,}", *cells])
-    return _markdown(lines)
+    return markdown_lines(lines)
 
 
 def _found(numbers: dict[str, Any]) -> str:
@@ -135,8 +135,3 @@ def _cell(numbers: dict[str, Any], name: str) -> str:
 
 def _rendered(run: Run) -> bool:
     return '"render"' in json.dumps(run.data["data.sets"])
-
-
-def _markdown(lines: list[list[str]]) -> str:
-    rule = ["---"] * len(lines[0])
-    return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *lines[1:]])

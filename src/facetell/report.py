@@ -8,6 +8,7 @@ import pandas as pd
 from facetell.comparison import in_words, matrix
 from facetell.errors import UserError
 from facetell.labels import CLASSES
+from facetell.markdown import ABSENT, markdown
 from facetell.predictions import CONTROL
 from facetell.published import SOURCES
 from facetell.robustness import by_variant, frequencies, robustness, weak_points
@@ -18,7 +19,6 @@ Scores = dict[str, dict[str, Any]]  # metrics/models/<model>.json by model
 Form = Callable[[Any], str]  # how a number is worded
 
 HEADLINE = ("accuracy", "accuracy_real", "accuracy_fake", "auc", "ap", "eer", "f1", "ece")
-ABSENT = "–"
 USUAL = {"width": "1", "processes": "1"}  # not worth a column where all are so
 
 
@@ -71,16 +71,16 @@ def report(
         "## Clean test images",
         f"`{NETWORK}` is a linear classifier on the power spectrum and the DCT: what a network "
         "must beat before its depth means anything.",
-        _markdown(_clean(scores)),
+        markdown(_clean(scores)),
         *_left_out(scores),
         "## At the threshold of validation, in biometric terms",
         "APCER is the share of a generator's fakes that pass as real (the worst generator's), "
         "BPCER the share of real images called fake, ACER the mean of the two (ISO/IEC 30107-3).",
-        _markdown(_operating(scores)),
+        markdown(_operating(scores)),
         "## Calibration",
         "The temperature is fitted on validation images; above 1, the scores are too sure of "
         "themselves. Before and after the margins are divided by it:",
-        _markdown(_calibration(scores)),
+        markdown(_calibration(scores)),
     ]
     if len(pairs):
         parts += ["## Which differences are real", *_pairs(pairs, headline)]
@@ -88,7 +88,7 @@ def report(
         parts += [
             "## Fakes by what was planted in them (AUC against all real test images)",
             "`several` are fakes like those in training; the others carry one artefact each.",
-            _markdown(_by_group(scores, "artefacts")),
+            markdown(_by_group(scores, "artefacts")),
         ]
     for what, title in (("generators", "generator"), ("psis", "truncation psi")):
         if any(len(found[what]) > 1 for found in scores.values()):
@@ -106,7 +106,7 @@ def report(
     for key, (title, ours, theirs) in BESIDE.items():
         if (table := tables.get(key)) is not None:
             said = f"{ours} {theirs}" if table["published_as"].notna().any() else ours
-            parts += [f"## {title}", said, _markdown(_beside(table, CELLS[key]))]
+            parts += [f"## {title}", said, markdown(_beside(table, CELLS[key]))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -133,7 +133,7 @@ def _audited(audit: dict[str, Any]) -> str:
             name.replace("_", " "): f"{found['auc']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
             for name, found in audit["auc"].items()
         }
-        said.append(_markdown(pd.DataFrame({"from": cells.keys(), "AUC": cells.values()})))
+        said.append(markdown(pd.DataFrame({"from": cells.keys(), "AUC": cells.values()})))
     return "\n\n".join(said)
 
 
@@ -203,7 +203,7 @@ def _pairs(pairs: pd.DataFrame, headline: str) -> list[str]:
         cells = square.map(lambda value, scale=scale: f"{scale * value:+.1f}")
         cells = cells.where(p_values >= 0.05, cells + " *").where(square.notna(), ABSENT)
         cells.insert(0, f"row minus column ({unit})", cells.index)
-        parts.append(_markdown(cells))
+        parts.append(markdown(cells))
     return [*parts, "\\* p < 0.05 after Holm's correction."]
 
 
@@ -216,7 +216,7 @@ def _broken(scores: Scores) -> list[str]:
         "AUC of each variant, and in brackets what it loses against clean with its interval "
         "(of the same images); accuracy, TPR and TNR, with the verdicts that turn, are in "
         "plots/robustness.csv.",
-        _markdown(by_variant(table)),
+        markdown(by_variant(table)),
     ]
     if sentences := frequencies(table):
         parts += [
@@ -266,7 +266,7 @@ def _by_part(scores: Scores, what: str, first: str, second: str) -> str:
             for part, numbers in found[what].items()
         }
         rows.append({"model": model} | cells)
-    return _markdown(pd.DataFrame(rows).fillna(ABSENT))
+    return markdown(pd.DataFrame(rows).fillna(ABSENT))
 
 
 def _beside(table: pd.DataFrame, cells: Mapping[str, tuple[str, Form]]) -> pd.DataFrame:
@@ -313,12 +313,6 @@ def _with_interval(numbers: dict[str, Any], name: str) -> str:
         return ABSENT
     low, high = numbers["interval"][name]
     return f"{numbers[name]:.3f} [{low:.3f}, {high:.3f}]"
-
-
-def _markdown(table: pd.DataFrame) -> str:
-    lines = [list(map(str, table.columns)), ["---"] * table.shape[1]]
-    lines += [list(map(str, row)) for row in table.itertuples(index=False)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 _COUNT, _LOSS = "{:,.0f}".format, "{:.3f}".format

@@ -4,8 +4,7 @@ Images are explained once, batch by batch, and only sums and numbers are kept: m
 with their number.
 """
 
-import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 
@@ -19,9 +18,10 @@ from facetell.explain.class_means import ClassMeans, Labellings
 from facetell.explain.engine import explain
 from facetell.explain.example import GROUPS, Example, examples
 from facetell.explain.layers import layers, map_layers
+from facetell.explain.maps import INPUT
 from facetell.explain.planted import Leaderboard, baselines, gated, model_gate
 from facetell.explain.regions import RegionTally, replaced
-from facetell.explain.sanity import cascade
+from facetell.explain.sanity import cascade, stages
 from facetell.explain.tally import Tally
 from facetell.labels import CLASSES
 from facetell.loading import Images, scoring_batches, to_unit
@@ -30,6 +30,7 @@ from facetell.progress import progress
 BATCH = 32
 CELLS = 7  # a side of fewer cells says little about where; Grad-CAM has 7 at 224 px
 CAM = "gradcam"
+OTHERS = 4  # masks of other persons' fakes that say what a map gets for nothing
 LEAST = 8  # fakes that must pass the gate before their maps are ranked
 
 
@@ -55,12 +56,18 @@ class Planted:
     """The planted-artefact benchmark of one detector.
 
     ``gate`` says whether the model uses the artefacts at all; ``fakes`` are the indices of those
-    that it tells by them, ``board`` None where they are too few.
+    that it tells by them, by kind (``single`` artefact, ``several``); ``boards`` by kind too,
+    without those of which too few pass.
     """
 
     gate: dict[str, float | bool]
-    fakes: list[int] = field(default_factory=list)
-    board: Leaderboard | None = None
+    fakes: dict[str, list[int]] = field(default_factory=dict)
+    boards: dict[str, Leaderboard] = field(default_factory=dict)
+
+    def table(self, *, resamples: int, seed: int) -> pd.DataFrame:
+        """The leaderboards of all kinds, see ``Leaderboard.table``."""
+        parts = [board.table(resamples=resamples, seed=seed) for board in self.boards.values()]
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def survey(
@@ -81,7 +88,7 @@ def survey(
     by region is what speaks for an image's own class.
     """
     labels, persons = test["label"].to_numpy(), test["person"].astype(str).tolist()
-    layer = finest(detector, _batch(images, [0], device))
+    layer = finest(detector, batch_of(images, [0], device))
     both = len(set(labels.tolist())) == 2
     labellings = Labellings(labels, persons, permutations=permutations, seed=seed) if both else None
     found = Survey(
@@ -96,7 +103,7 @@ def survey(
     for indices, pixels, _ in progress(scoring_batches(images, BATCH), "explaining"):
         rows = indices.tolist()
         seen = explain(detector, to_unit(pixels, device), methods=(CAM,), layers=layer)
-        maps = {"saliency": {"input": seen.saliency}, CAM: {layer: seen.maps[CAM][layer]}}
+        maps = {"saliency": {INPUT: seen.saliency}, CAM: {layer: seen.maps[CAM][layer]}}
         for name, means in found.means.items():
             means.add(next(iter(maps[name].values())), rows)
         own = np.where(labels[rows] == 1, 1, -1)[:, None, None]
@@ -135,7 +142,7 @@ def planted(
     ----------
     with_, without : margins (N,) of the test images and of their twins without artefacts.
     methods : one-pass methods.
-    most : fakes at most; where more pass the gate, the first of them.
+    most : fakes of a kind at most; where more pass the gate, the first of them.
 
     Beside the trained network stand the same network with random weights, and maps that know
     nothing of any model, all on the same fakes.
@@ -147,38 +154,52 @@ def planted(
     }
     if not masks:
         return Planted({})
-    fakes = np.array(list(masks))
+    single = ~test["artefacts"].str.contains("+", regex=False).to_numpy()
+    several = np.array([index for index in masks if not single[index]], dtype=int)
     real = with_[test["label"].to_numpy() == 0]
-    found = Planted(model_gate(real, with_[fakes], without[fakes], threshold))
-    passed = gated(with_[fakes], without[fakes], threshold)
-    found.fakes = fakes[passed].tolist()
+    found = Planted(model_gate(real, with_[several], without[several], threshold))
+    passed = gated(with_, without, threshold)
     persons = test["person"].astype(str).to_numpy()
-    chosen = found.fakes[:most]
-    if len(chosen) < LEAST or len(set(persons[chosen])) < 2:
-        return found
-    pool = np.stack([masks[index] for index in chosen])
-    found.board = Leaderboard(pool, persons[chosen].tolist(), seed=seed)
     networks = {"trained": detector, "untrained": untrained(detector, seed)}
-    parts = [chosen[at : at + BATCH] for at in range(0, len(chosen), BATCH)]
-    for rows in progress(parts, "planted artefacts"):
-        batch = _batch(images, rows, device)
-        names, own = [images.packed.ids[index] for index in rows], persons[rows].tolist()
-        truth = np.stack([masks[index] for index in rows])
-        for source, network in networks.items():
-            maps = explain(network, batch, methods=methods).maps
-            finite = {m: {at: np.nan_to_num(v) for at, v in by.items()} for m, by in maps.items()}
-            found.board.add(finite, truth, names, own, source=source)
-        blind = baselines(batch.cpu().numpy(), names, seed=seed)
-        alone = {name: {"input": values} for name, values in blind.items()}
-        found.board.add(alone, truth, names, own, source="baseline")
+    for kind, of_kind in {"single": single, "several": ~single}.items():
+        found.fakes[kind] = [index for index in masks if of_kind[index] and passed[index]]
+        chosen = found.fakes[kind][:most]
+        if len(chosen) < LEAST or len(set(persons[chosen])) < 2:
+            continue
+        pool = np.stack([masks[index] for index in chosen])
+        board = Leaderboard(pool, persons[chosen].tolist(), others=OTHERS, seed=seed)
+        parts = [chosen[at : at + BATCH] for at in range(0, len(chosen), BATCH)]
+        for rows in progress(parts, f"planted artefacts, {kind}"):
+            batch = batch_of(images, rows, device)
+            names, own = [images.packed.ids[index] for index in rows], persons[rows].tolist()
+            truth = np.stack([masks[index] for index in rows])
+            told = {"fakes": kind}
+            for source, network in networks.items():
+                maps = explain(network, batch, methods=methods).maps
+                board.add(_finite(maps), truth, names, own, source=source, **told)
+            blind = baselines(batch.cpu().numpy(), names, seed=seed)
+            alone = {name: {INPUT: values} for name, values in blind.items()}
+            board.add(alone, truth, names, own, source="baseline", **told)
+        found.boards[kind] = board
     return found
+
+
+def _finite(maps: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, dict[str, np.ndarray]]:
+    """Maps with zeros for what is not finite: nothing was found there."""
+    return {
+        method: {
+            layer: np.nan_to_num(values, nan=0, posinf=0, neginf=0)
+            for layer, values in layers.items()
+        }
+        for method, layers in maps.items()
+    }
 
 
 def untrained(detector: Detector, seed: int) -> Detector:
     """A copy with all weights drawn anew."""
-    changed: torch.nn.Module = copy.deepcopy(detector)
-    for _, changed in cascade(detector, seed=seed):
-        pass
+    (changed,) = (
+        network for _, network in cascade(detector, stops=stages(detector)[-1:], seed=seed)
+    )
     assert isinstance(changed, Detector)
     return changed.eval()
 
@@ -200,7 +221,7 @@ def planted_mask(png: bytes | None, size: int) -> np.ndarray | None:
     return mask if mask.any() else None
 
 
-def _batch(images: Images, rows: Sequence[int], device: torch.device) -> torch.Tensor:
+def batch_of(images: Images, rows: Sequence[int], device: torch.device) -> torch.Tensor:
     """Some of the images, float RGB in [0, 1] (B, 3, S, S)."""
     return to_unit(torch.stack([images[row][1] for row in rows]), device)
 
