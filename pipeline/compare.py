@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from facetell.figures.leaderboard import agreement, leaderboard
 
 from facetell.comparison import compare
 from facetell.curves import Curves, by_epoch, curves_of, sensitivity
@@ -13,7 +14,6 @@ from facetell.explain_report import explain_report
 from facetell.figures import curves as errors
 from facetell.figures import scores as scoring
 from facetell.figures.frequency import frequency
-from facetell.figures.leaderboard import agreement, leaderboard
 from facetell.figures.learning import learning
 from facetell.figures.robustness import NUMBERS, drops, flips, levels
 from facetell.figures.style import save

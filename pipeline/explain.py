@@ -5,6 +5,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from facetell.figures.class_means import Means, class_means
+from facetell.figures.layers import every_layer
+from facetell.figures.regions import regions
+from facetell.figures.sheets import gradcam_pairs, methods_side_by_side, saliency_pairs
 from scipy.special import expit
 
 from facetell.detector import Card, Detector, load
@@ -13,10 +17,6 @@ from facetell.explain.facts import of_planted, of_survey, of_trials
 from facetell.explain.showing import explained, states
 from facetell.explain.survey import CAM, Planted, Survey, batch_of, planted, survey
 from facetell.explain.trials import Settings, Trials, trials
-from facetell.figures.class_means import Means, class_means
-from facetell.figures.layers import every_layer
-from facetell.figures.regions import regions
-from facetell.figures.sheets import gradcam_pairs, methods_side_by_side, saliency_pairs
 from facetell.figures.style import save
 from facetell.files import write_json
 from facetell.labels import CLASSES
