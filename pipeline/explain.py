@@ -3,8 +3,10 @@
 import math
 
 from facetell.detector import load
-from facetell.explain.survey import planted_scores, survey
-from facetell.figures import maps as draw
+from facetell.explain.example import GROUPS, Example
+from facetell.explain.survey import Survey, planted_scores, survey
+from facetell.figures.class_means import Means, class_means
+from facetell.figures.sheets import gradcam_pairs, saliency_pairs
 from facetell.figures.style import save
 from facetell.files import write_json
 from facetell.loading import Images
@@ -22,20 +24,32 @@ def main(model: str) -> None:
     found = survey(
         detector, images, card.threshold, per_group=settings["explain"]["per_group"], device=place
     )
+    drawn = drawable(found, card.threshold)
     folder = f"plots/explain/{model}"
     title = f"{model} on the test images of {settings['data']['name']}"
     limit = 1 / (1 + math.exp(-card.threshold))
     verdict = f"{title}\nverdict: fake from P(fake) = {limit:.2f} on"
     save(
-        draw.saliency_pairs(found.examples, f"Saliency: {verdict}"),
+        saliency_pairs(drawn, f"Saliency: {verdict}"),
         f"{folder}/saliency.png",
     )
     save(
-        draw.gradcam_pairs(found.examples, f"Grad-CAM at {found.layer}: {verdict}"),
+        gradcam_pairs(drawn, "gradcam", found.layer, f"Grad-CAM at {found.layer}: {verdict}"),
         f"{folder}/gradcam.png",
     )
     save(
-        draw.class_means(found.means, found.counts, f"Mean saliency: {title}"),
+        class_means(
+            [
+                Means(
+                    "saliency",
+                    found.means["real"],
+                    found.means["fake"],
+                    found.counts["real"],
+                    found.counts["fake"],
+                )
+            ],
+            f"Mean saliency: {title}",
+        ),
         f"{folder}/class_means.png",
     )
     write_json(
@@ -47,6 +61,26 @@ def main(model: str) -> None:
             "share_in_planted_masks": planted_scores(found.planted),
         },
     )
+
+
+def drawable(found: Survey, threshold: float) -> list[Example]:
+    """The survey's examples as figures take them."""
+    labels = {group: label for (label, _), group in GROUPS.items()}
+    return [
+        Example(
+            name=example.group,
+            image=example.image,
+            label=labels[example.group],
+            margin=math.log(example.score / (1 - example.score)),
+            threshold=threshold,
+            saliency=example.saliency,
+            maps={"gradcam": {found.layer: example.cam}},
+            status={"gradcam": {found.layer: "ok"}},
+            titles={"gradcam": "Grad-CAM"},
+            mask=example.mask,
+        )
+        for example in found.examples
+    ]
 
 
 if __name__ == "__main__":
