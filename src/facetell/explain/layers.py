@@ -177,7 +177,8 @@ def grid_of(
     tokens: int, height: int, width: int, prefix: int | None, last: bool = False
 ) -> tuple[int, int] | None:
     """Rows and columns of the tokens that stand for places, in the proportions of the image."""
-    for extra in (prefix,) if prefix is not None else (0,) if last else (0, 1):
+    # the tokens of a patch embedding have no others before them yet
+    for extra in (prefix, 0) if prefix is not None else (0,) if last else (0, 1):
         rows = round(((tokens - extra) * height / width) ** 0.5) if tokens > extra else 0
         if rows and (tokens - extra) % rows == 0:
             columns = (tokens - extra) // rows
