@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from facetell.figures.leaderboard import agreement, leaderboard
 
 from facetell.comparison import compare
 from facetell.curves import Curves, by_epoch, curves_of, sensitivity
@@ -14,6 +13,7 @@ from facetell.explain_report import explain_report
 from facetell.figures import curves as errors
 from facetell.figures import scores as scoring
 from facetell.figures.frequency import frequency
+from facetell.figures.leaderboard import agreement, leaderboard
 from facetell.figures.learning import learning
 from facetell.figures.robustness import NUMBERS, drops, flips, levels
 from facetell.figures.style import save
@@ -112,10 +112,10 @@ def draw_explained(looked: dict[str, dict[str, Any]]) -> None:
             )
             save(leaderboard(tables, title, fakes=kind), FIGURES / f"leaderboard_{kind}")
     tried = {m: pd.DataFrame(f["trials"]["agreement"]) for m, f in looked.items() if "trials" in f}
-    tables = [table.assign(model=model) for model, table in tried.items() if len(table)]
-    if tables:
+    ranked = [table.assign(model=model) for model, table in tried.items() if len(table)]
+    if ranked:
         title = "Do measures of faithfulness rank maps as planted truth does?"
-        save(agreement(pd.concat(tables), title), FIGURES / "agreement")
+        save(agreement(pd.concat(ranked), title), FIGURES / "agreement")
 
 
 def learning_log(model: str, test: pd.DataFrame) -> pd.DataFrame:

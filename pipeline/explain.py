@@ -5,10 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from facetell.figures.class_means import Means, class_means
-from facetell.figures.layers import every_layer
-from facetell.figures.regions import regions
-from facetell.figures.sheets import gradcam_pairs, methods_side_by_side, saliency_pairs
 from scipy.special import expit
 
 from facetell.detector import Card, Detector, load
@@ -17,6 +13,10 @@ from facetell.explain.facts import of_planted, of_survey, of_trials
 from facetell.explain.showing import explained, states
 from facetell.explain.survey import CAM, Planted, Survey, batch_of, planted, survey
 from facetell.explain.trials import Settings, Trials, trials
+from facetell.figures.class_means import Means, class_means
+from facetell.figures.layers import every_layer
+from facetell.figures.regions import regions
+from facetell.figures.sheets import gradcam_pairs, methods_side_by_side, saliency_pairs
 from facetell.figures.style import save
 from facetell.files import write_json
 from facetell.labels import CLASSES
@@ -162,12 +162,10 @@ def draw(
         title = f"Grad-CAM at every layer: {verdict}"
         save(every_layer(rows, CAM, title), folder / f"layers_{CLASSES[int(label or 0)]}.png")
     names = [name for name in usable if costly or not METHODS[name].costly]
-    found = [
-        explained(detector, images, card, example, names, seen.layer)
-        for example in one_of_each.values()
-    ]
-    side_by_side = methods_side_by_side(found, seen.layer, f"Methods at {seen.layer}: {verdict}")
-    save(side_by_side, folder / "methods.png")
+    if seen.examples:
+        shown = explained(detector, images, card, seen.examples[0], names, seen.layer)
+        sheet = methods_side_by_side([shown], seen.layer, f"Methods at {seen.layer}: {verdict}")
+        save(sheet, folder / "methods.png")
 
 
 if __name__ == "__main__":

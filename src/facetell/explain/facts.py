@@ -4,12 +4,18 @@ from typing import Any
 
 import pandas as pd
 
+from facetell.explain.planted import METRICS
 from facetell.explain.regions import sentence
 from facetell.explain.registry import METHODS
 from facetell.explain.survey import Planted, Survey
 from facetell.explain.trials import Trials
 
 ALPHA = 0.05
+BOARD = (  # columns of the leaderboard that are kept
+    *("source", "fakes", "method", "layer", "n", "persons", "area", "area_near"),
+    *(f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")),
+    *("rra_elsewhere", "rra_excess", "rra_excess_low", "rra_excess_high"),
+)
 
 
 def of_survey(model: str, seen: Survey, resamples: int, seed: int) -> dict[str, Any]:
@@ -43,7 +49,7 @@ def of_planted(truth: Planted, resamples: int, seed: int) -> dict[str, Any]:
     table = truth.table(resamples=resamples, seed=seed)
     told = {kind: len(fakes) for kind, fakes in truth.fakes.items()}
     if len(table):
-        table = table[[name for name in table if "_over_area" not in name]]
+        table = table[[name for name in BOARD if name in table]]
     return {"planted": {"gate": truth.gate, "fakes_told": told, "leaderboard": records(table)}}
 
 

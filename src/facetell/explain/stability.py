@@ -5,7 +5,8 @@ The change under a perturbation (a blur, say) is reported beside the change of t
 may move as far as the verdict does, but not on its own.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from facetell.explain.faithfulness import Score
 from facetell.explain.sanity import rank_correlation
 from facetell.seeding import seed_of
 
-Maps = Callable[[torch.Tensor], Mapping[Hashable, np.ndarray]]
+Maps = Callable[[torch.Tensor], Mapping[Any, np.ndarray]]
 RADIUS = 0.02  # of the range [0, 1]: about 5 grey levels
 
 
@@ -26,7 +27,7 @@ def max_sensitivity(
     radius: float = RADIUS,
     draws: int = 10,
     seed: int = 0,
-) -> dict[Hashable, np.ndarray]:
+) -> dict[Any, np.ndarray]:
     """Largest relative change of each map when every pixel moves by at most ``radius``, (B,) each.
 
     ``maps`` turns images (B, 3, S, S) into one or more maps (B, h, w), by name, so that one pass
@@ -35,7 +36,7 @@ def max_sensitivity(
     1.4 is what unrelated maps of the same length have. NaN where a map is all zero.
     """
     before = maps(images)
-    largest: dict[Hashable, np.ndarray] = {}
+    largest: dict[Any, np.ndarray] = {}
     for draw in range(draws):
         noise = np.stack([_uniform(images.shape[1:], seed_of(seed, name, draw)) for name in ids])
         moved = images + radius * torch.from_numpy(noise).to(images)
@@ -54,7 +55,7 @@ def relative_change(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 def under_change(
     maps: Maps, score: Score, images: torch.Tensor, changed: torch.Tensor, threshold: float = 0.0
-) -> tuple[dict[Hashable, dict[str, np.ndarray]], dict[str, np.ndarray]]:
+) -> tuple[dict[Any, dict[str, np.ndarray]], dict[str, np.ndarray]]:
     """How maps and margins go from ``images`` to ``changed``, such as the same ones blurred.
 
     Returns

@@ -15,12 +15,13 @@ from facetell.explain.engine import explain
 from facetell.explain.layers import layers, map_layers
 from facetell.explain.planted import enlarge_all
 from facetell.explain.sanity import cascade, compare, stages
-from facetell.explain.stability import Maps, max_sensitivity, under_change
+from facetell.explain.stability import max_sensitivity, under_change
 from facetell.explain.tally import Tally
 from facetell.perturbations.degradation import blur
 
 Name = tuple[str, str]  # method, layer
 Score = Callable[[torch.Tensor], torch.Tensor]
+Maps = Callable[..., dict[Name, np.ndarray]]  # of images, and of another network if one is given
 RANDOM = ("random order", "")  # the zero level of faithfulness
 BLUR = 2.0  # px: the UIUC report's stronger one
 SMALLEST = 4  # cells on a side of a map that is put to trial
@@ -141,7 +142,7 @@ def _stability(
 
 def _sanity(
     detector: Detector,
-    maps: Callable[[torch.Tensor, Detector], dict[Name, np.ndarray]],
+    maps: Maps,
     before: dict[Name, np.ndarray],
     batch: torch.Tensor,
     persons: Sequence[str],
