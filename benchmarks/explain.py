@@ -129,7 +129,9 @@ def every(size: int, number: int, batch: int) -> None:
     total = 0.0
     for model in settings["models"]:
         torch.manual_seed(0)
-        network = stage.network(settings, model)
+        recipe = stage.recipe(settings, model)
+        name = stage.network(settings, model)
+        network = build(name, width=recipe.width, image_size=size, **recipe.options)
         detector = Detector(network, HALF, HALF).eval().to(device())
         started, maps = time.perf_counter(), 0
         for part in images.split(batch):
@@ -152,7 +154,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--images", type=int, default=358)
+    parser.add_argument("--threads", type=int, help="of torch; 1 where others use the machine too")
     options = parser.parse_args()
+    torch.set_num_threads(options.threads or torch.get_num_threads())
     if options.all:
         every(options.size or 64, options.images, options.batch or 32)
         return

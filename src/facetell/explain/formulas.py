@@ -110,7 +110,7 @@ def eigencam(a: torch.Tensor) -> torch.Tensor:
     x = x - x.mean(1, keepdim=True)
     few = x.shape[1] <= x.shape[2]  # places, than channels
     gram = x @ x.mT if few else x.mT @ x
-    value, vector = leading(gram)
+    value, vector = leading(gram, 1e-10 if a.dtype == torch.float64 else 1e-7)
     map_ = vector * value.clamp(min=0).sqrt()[:, None] if few else (x @ vector[..., None])[..., 0]
     sizes = (map_.abs() * a.flatten(2).abs().mean(1)).sum(1)
     side = cancelled((map_ * x.mean(2)).sum(1).to(a), sizes.to(a))
@@ -120,7 +120,7 @@ def eigencam(a: torch.Tensor) -> torch.Tensor:
 
 
 def leading(
-    gram: torch.Tensor, width: int = 8, rounds: int = 12, tolerance: float = 1e-10
+    gram: torch.Tensor, tolerance: float = 1e-10, width: int = 8, rounds: int = 12
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Largest eigenvalue (B,) and its vector (B, n) of symmetric matrices (B, n, n) >= 0.
 
