@@ -10,6 +10,7 @@ from test_tables import COST, DATA, NO_EPOCHS, learning, trained
 
 from facetell import predictions
 from facetell.errors import UserError
+from facetell.explain.planted import METRICS
 from facetell.perturbations import suite
 from facetell.predictions import CONTROL
 from facetell.scores import model_scores
@@ -24,6 +25,39 @@ SUITE = {
 FIGURES = ("roc", "det", "pr", "scores", "reliability", "robustness_auc", "robustness_accuracy",
            "drops", "flips", "frequency", "learning")  # fmt: skip
 CURVES = ("roc", "det", "pr")
+BELIEVED = ("leaderboard_single", "agreement")
+
+
+def explained() -> dict:
+    """What the explain stage says of simplenet: one map beats what knows nothing, one does not."""
+    rows = []
+    for source, method, layer, rra in (
+        ("trained", "gradcam", "conv1", 0.8),
+        ("trained", "saliency", "input", 0.2),
+        ("untrained", "gradcam", "conv1", 0.1),
+        ("baseline", "centre", "input", 0.5),
+        ("baseline", "random", "input", 0.1),
+        ("baseline", "edges", "input", 0.15),
+    ):
+        row = {"source": source, "fakes": "single", "method": method, "layer": layer, "n": 20}
+        row |= {"persons": 12, "area": 0.1, "area_near": 0.2, "rra_elsewhere": 0.1}
+        for metric in METRICS:
+            row |= {metric: rra, f"{metric}_low": rra - 0.05, f"{metric}_high": rra + 0.05}
+        excess = rra - 0.1
+        rows.append(row | {"rra_excess": excess, "rra_excess_low": excess - 0.05,
+                           "rra_excess_high": excess + 0.05})  # fmt: skip
+    gate = {"accuracy_with": 0.96, "accuracy_without": 0.5, "passed": True}
+    told = {"single": 20, "several": 0}
+    tau = {"measure": "road", "tau": 0.4, "low": 0.1, "high": 0.6, "maps": 2, "n": 9, "persons": 9}
+    trial = {"method": "gradcam", "layer": "conv1", "n": 9}
+    stable = trial | {"max_sensitivity": 0.1, "blur_change": 0.2, "margin_change": -1.0}
+    return {
+        "class_means": {"saliency": {"p": 0.01, "cells": 4, "cells_significant": 1}},
+        "what_to_look_for": ["saliency: simplenet looks at the nose; 20 fake images."],
+        "planted": {"gate": gate, "fakes_told": told, "leaderboard": rows},
+        "trials": {"images": 9, "agreement": [tau], "stability": [stable],
+                   "sanity": [trial | {"part": "conv1", "spearman": 0.05}]},
+    }  # fmt: skip
 
 
 def workspace(home, labels: np.ndarray) -> pd.DataFrame:
@@ -37,7 +71,13 @@ def workspace(home, labels: np.ndarray) -> pd.DataFrame:
         manifest[column] = "presocial" if column == "platform" else ""
     manifest["psi"] = np.nan
     variants = suite({"quick": SUITE}, "quick")
-    for folder in ("metrics/models", "metrics/tables", "plots/train", "data/epochs"):
+    for folder in (
+        "metrics/models",
+        "metrics/tables",
+        "metrics/explain",
+        "plots/train",
+        "data/epochs",
+    ):
         (home / folder).mkdir(parents=True, exist_ok=True)
     manifest.to_parquet("data/manifest.parquet")
     for model in ("simplenet", "spectral"):
@@ -59,6 +99,7 @@ def workspace(home, labels: np.ndarray) -> pd.DataFrame:
         if model == "spectral":
             found["training"] = found["training"] | {"cost": COST | NO_EPOCHS}
         (home / f"metrics/models/{model}.json").write_text(json.dumps(found))
+    (home / "metrics/explain/simplenet.json").write_text(json.dumps(explained()))
     (home / "metrics/data.json").write_text(json.dumps(DATA))
     settings = {"models": {"simplenet": {}}, "data": {"name": "demo"}, "headline": "simplenet"}
     settings |= {"score": {"resamples": 5}, "train": {"seed": 0}}
@@ -85,7 +126,7 @@ def test_every_table_and_figure_is_written_and_again_the_same(tmp_path, monkeypa
     expected = (np.logaddexp(0, -1) + np.logaddexp(0, 1)) / 2
     assert row["test_loss"] == pytest.approx(expected, rel=1e-4)
     assert written("plots/compare", tmp_path) == {
-        f"{name}.{suffix}" for name in FIGURES for suffix in ("png", "pdf")
+        f"{name}.{suffix}" for name in (*FIGURES, *BELIEVED) for suffix in ("png", "pdf")
     }
     assert written("metrics/tables", tmp_path) == {
         "cost.csv", "best_epoch.csv", "perturbations.csv", "pairs.csv"
@@ -97,6 +138,9 @@ def test_every_table_and_figure_is_written_and_again_the_same(tmp_path, monkeypa
     assert pairs[["a", "b"]].to_numpy().tolist() == [["simplenet", "spectral"]]
     report = (tmp_path / "metrics/report.md").read_text()
     assert "Best epoch" in report
+    assert "looks at the nose" in report
+    assert "| simplenet | single | 20 | 0.96, 0.50 | gradcam at conv1 | 20 | 0.800" in report
+    assert "+0.40 [+0.10, +0.60]" in report
     assert "| spectral |" in report.split("## Clean test images")[1].split("## ")[0]
     assert "spectral" not in set(pd.read_csv("metrics/tables/best_epoch.csv")["model"])
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -128,6 +172,8 @@ def test_margins_meet_their_own_image(tmp_path, monkeypatch):
 def test_test_images_of_one_class_have_what_is_defined(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     workspace(tmp_path, np.ones(12, dtype=int))
+    nothing = {"class_means": {}}
+    (tmp_path / "metrics/explain/simplenet.json").write_text(json.dumps(nothing))
     compare.main()
     absent = {"roc", "det", "pr", "robustness_auc"}
     drawn = {name.split(".")[0] for name in written("plots/compare", tmp_path)}

@@ -29,13 +29,14 @@ def _looks(found: Found) -> list[str]:
         f"- {sentence}"
         for facts in found.values()
         for sentence in facts.get("what_to_look_for", [])
-        if " fake images " in sentence
+        if " fake images" in sentence
     ]
     parts = ["## What they look at"]
     parts.append(
         "Relevance that speaks for an image's own class, by region of the aligned face, against "
         "the region's share of the picture. It says where a detector looks, not whether it is "
-        "right to; below, only fakes (metrics/explain/<model>.json has real images as well)."
+        "right to, and of one that tells nothing apart it says nothing. Below, only fakes; "
+        "metrics/explain/<model>.json has real images as well."
     )
     if said:
         parts.append("\n".join(said))
