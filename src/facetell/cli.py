@@ -50,4 +50,56 @@ def export(arguments: argparse.Namespace) -> None:
     print(f"{what}, differs from PyTorch by {largest:.1e} (at most {TOLERANCE:.0e})")
 
 
-COMMANDS = (add_export,)  # each adds its parser, and sets ``run``
+def add_explain(commands: Any) -> None:
+    """``facetell explain WEIGHTS PHOTO [PHOTO ...]``."""
+    text = "say whether photos are real or fake, and draw where the detector looked"
+    parser = commands.add_parser(
+        "explain",
+        help=text,
+        description=f"{text}. A verdict holds for images like those that the detector was trained "
+        "on: what is known to be unlike them is said.",
+    )
+    parser.add_argument("weights", type=Path, metavar="WEIGHTS", help="models/NAME.safetensors")
+    parser.add_argument("photos", type=Path, metavar="PHOTO", nargs="+", help="image file")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        default=["gradcam"],
+        metavar="METHOD",
+        help="one, drawn at every layer (default: gradcam), or several or all, side by side",
+    )
+    parser.add_argument(
+        "--layers",
+        nargs="+",
+        default=[],
+        metavar="LAYER",
+        help="all, default, or names as in named_modules() (default: all of one method; of "
+        "several methods the layer that the network recommends)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="figure to write (default: PHOTO_explained.png in this folder)",
+    )
+    parser.add_argument("--blur", action="store_true", help="also after Gaussian blur")
+    parser.set_defaults(run=explain)
+
+
+def explain(arguments: argparse.Namespace) -> None:
+    from facetell.photo import explain_photos
+
+    for found in explain_photos(
+        arguments.weights,
+        arguments.photos,
+        methods=arguments.methods,
+        layers=arguments.layers,
+        out=arguments.out,
+        blurred=arguments.blur,
+    ):
+        for warning in found.photo.warnings:
+            print(f"facetell: warning: {found.photo.path}: {warning}", file=sys.stderr)
+        print("\n".join(found.lines()))
+
+
+COMMANDS = (add_export, add_explain)  # each adds its parser, and sets ``run``

@@ -27,7 +27,7 @@ from facetell.figures.maps import (
 )
 from facetell.figures.style import TALLEST, WIDTH, plt
 
-MAPS_WIDE = (6, 10)  # maps in a row beside the image: as few as fit a page, below the second
+MAPS_WIDE = (6, 11)  # maps in a row beside the image: as few as fit a page, below the second
 EDGE = 1.3  # inches, for title and caption
 LABEL, STRIP = 1.1, 0.55  # inches, of the rows' labels and of the colour bars
 FAINT = 0.25  # of the scale: what stays below it is marked

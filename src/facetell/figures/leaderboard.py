@@ -212,7 +212,7 @@ def agreement(table: pd.DataFrame, title: str) -> Figure:
         bounds = np.abs(own[["low", "high"]].to_numpy().T - own["tau"].to_numpy())
         bounds = np.where(np.isfinite(bounds), bounds, 0)
         axis.errorbar(
-            own["tau"], y, xerr=bounds, linestyle="none", marker=style["marker"],
+            own["tau"].to_numpy(), y, xerr=bounds, linestyle="none", marker=style["marker"],
             color=style["color"], markersize=5, elinewidth=1.3, label=model,
         )  # fmt: skip
         for row in np.flatnonzero(own["tau"].isna()).tolist():

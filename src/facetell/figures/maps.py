@@ -32,6 +32,7 @@ GUIDED_FAILS = (
 )
 CELL = 1.3  # inches, the least side of a map at page width
 SMALL = 8  # points
+COARSE = 128  # px: below it, pixels are drawn as they are, which makes smaller files
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ def status_of(example: Example, method: str, layer: str) -> str:
 def draw_image(axis: Axes, example: Example) -> None:
     """The image itself, with the outline of what was planted."""
     bare(axis)
-    axis.imshow(example.image)
+    size = example.image.shape[0]
+    axis.imshow(example.image, interpolation=resampling(size))
     outline(axis, example)
 
 
@@ -129,10 +131,15 @@ def draw_values(axis: Axes, example: Example, map_: np.ndarray, scale: Scale) ->
     if scale.signed:
         colours = plt.get_cmap(DIVERGING)(scale.norm(wide))[..., :3]
         grey = example.image.mean(axis=2, keepdims=True) / 255
-        axis.imshow(colours * (0.45 + 0.55 * grey))
+        axis.imshow(colours * (0.45 + 0.55 * grey), interpolation=resampling(size))
     else:
-        axis.imshow(wide, cmap=SEQUENTIAL, norm=scale.norm)
+        axis.imshow(wide, cmap=SEQUENTIAL, norm=scale.norm, interpolation=resampling(size))
     outline(axis, example)
+
+
+def resampling(size: int) -> str:
+    """How an image of this side is brought to the figure's resolution."""
+    return "nearest" if size <= COARSE else "antialiased"
 
 
 def hatched(axis: Axes, words: str) -> None:
