@@ -2,6 +2,9 @@
 
 import math
 
+import numpy as np
+from scipy.special import logit
+
 from facetell.detector import load
 from facetell.explain.example import GROUPS, Example
 from facetell.explain.survey import Survey, planted_scores, survey
@@ -71,7 +74,7 @@ def drawable(found: Survey, threshold: float) -> list[Example]:
             name=example.group,
             image=example.image,
             label=labels[example.group],
-            margin=math.log(example.score / (1 - example.score)),
+            margin=float(logit(np.clip(example.score, 1e-12, 1 - 1e-12))),
             threshold=threshold,
             saliency=example.saliency,
             maps={"gradcam": {found.layer: example.cam}},
