@@ -144,8 +144,8 @@ def test_every_layer_has_a_column_each_and_a_column_has_one_scale():
     assert [text.get_text() for text in pictures[5].texts] == ["10%"]
     assert not pictures[1].texts
     text = words(figure)
-    assert "clean fake P(fake) 0.88" in text
-    assert "blur 1 px real P(fake) 0.05" in text
+    assert "clean fake, found P(fake) 0.88" in text
+    assert "blur 1 px fake, missed P(fake) 0.05" in text
     assert "comparable down a column" in text
     own = every_layer(rows, "gradcam", "Every layer", one_scale=False)
     pictures = [axis for axis in own.axes if axis.images]

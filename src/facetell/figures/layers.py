@@ -110,7 +110,7 @@ def _block(
     axes = part.subplots(len(rows), wide + 1, squeeze=False)
     for row, example in enumerate(rows):
         draw_image(axes[row, 0], example)
-        said = f"{fill(example.name, 16)}\n{example.verdict}\n{probability(example.score)}"
+        said = f"{fill(example.name, 16)}\n{example.group}\n{probability(example.score)}"
         axes[row, 0].set_ylabel(
             said, fontsize=SMALL, rotation=0, ha="right", va="center", labelpad=4
         )

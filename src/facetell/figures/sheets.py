@@ -100,14 +100,19 @@ def methods_side_by_side(examples: Sequence[Example], layer: str, title: str) ->
             )  # fmt: skip
             name = example.titles.get(method, method)
             of_input = place_of(example, method, layer) == INPUT
-            axis.set_title(fill(f"{name}*" if of_input else name, 20), fontsize=SMALL)
+            starred = of_input and layer != INPUT
+            axis.set_title(fill(f"{name}*" if starred else name, 20), fontsize=SMALL)
         for axis in axes.flat[len(methods) + 2 :]:
             axis.set_axis_off()
-    colour_strip(strip, [(SIGNED, "speaks for real (< 0) or fake (> 0)"), (MAGNITUDE, "how much")])
+    bars = [(MAGNITUDE, "how much")]
+    if set(methods) - MAGNITUDES:
+        bars.insert(0, (SIGNED, "speaks for real (< 0) or fake (> 0)"))
+    colour_strip(strip, bars)
     headline(figure, title)
     caption(
         figure,
-        f"Each map on its own scale: compare places, not colours. Maps at {layer}; * of the input.",
+        "Each map on its own scale: compare places, not colours.",
+        f"Maps at {layer}; * of the input." if layer != INPUT else "",
         planted_note(examples),
         guided_note(methods),
     )
