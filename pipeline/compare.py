@@ -27,6 +27,7 @@ from facetell.spectra import NETWORK
 from facetell.tables import tables
 from pipeline.stage import params, run
 
+KINDS = {"single": "Fakes with a single artefact", "several": "Fakes with several artefacts"}
 TABLES, FIGURES = Path("metrics/tables"), Path("plots/compare")
 
 
@@ -103,13 +104,11 @@ def draw_explained(looked: dict[str, dict[str, Any]]) -> None:
     boards = {
         m: pd.DataFrame(f["planted"]["leaderboard"]) for m, f in looked.items() if "planted" in f
     }
-    for kind in ("single", "several"):
+    for kind in KINDS:
         tables = {m: t for m, t in boards.items() if len(t) and (t["fakes"] == kind).any()}
         if tables:
-            absent = [m for m in boards if m not in tables]
-            title = f"Fakes with {kind} artefact{'s' * (kind == 'several')}" + (
-                f" (not told by enough of them: {', '.join(absent)})" if absent else ""
-            )
+            absent = ", ".join(m for m in boards if m not in tables)
+            title = KINDS[kind] + f" (not told by enough of them: {absent})" * bool(absent)
             save(leaderboard(tables, title, fakes=kind), FIGURES / f"leaderboard_{kind}")
     tried = {m: pd.DataFrame(f["trials"]["agreement"]) for m, f in looked.items() if "trials" in f}
     ranked = [table.assign(model=model) for model, table in tried.items() if len(table)]

@@ -160,7 +160,10 @@ def draw(
     for label, example in one_of_each.items():
         rows = states(detector, images, card, example)
         title = f"Grad-CAM at every layer: {verdict}"
-        save(every_layer(rows, CAM, title), folder / f"layers_{CLASSES[int(label or 0)]}.png")
+        save(
+            every_layer(rows, CAM, title, one_scale=False),
+            folder / f"layers_{CLASSES[int(label or 0)]}.png",
+        )
     names = [name for name in usable if costly or not METHODS[name].costly]
     if seen.examples:
         shown = explained(detector, images, card, seen.examples[0], names, seen.layer)

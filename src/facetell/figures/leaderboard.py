@@ -220,7 +220,7 @@ def agreement(table: pd.DataFrame, title: str) -> Figure:
     for border in range(1, len(measures)):
         axis.axhline(border - 0.5, color="0.85", linewidth=0.8)
     axis.axvline(0, color="0.3", linewidth=1)
-    axis.set_yticks(range(len(measures)), measures)
+    axis.set_yticks(range(len(measures)), [name.replace("_", " ") for name in measures])
     axis.grid(axis="y", visible=False)
     axis.set(xlim=(-1, 1), ylim=(len(measures) - 0.5, -0.5))
     axis.set_xlabel(
