@@ -11,7 +11,6 @@ scikit-learn on every draw for the same AUC, AP and F1.
 import argparse
 import multiprocessing
 import os
-import resource
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -67,12 +66,18 @@ def predictions(home: Path, rows: pd.DataFrame, model: int, variants: dict) -> N
     write(home / f"{model}.parquet", pd.concat([valid, test]), threshold=0.1, variants=facts)
 
 
+def peak() -> float:
+    """Peak memory of this process in MiB; ru_maxrss would start at that of its parent."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
 def scored(home: Path, resamples: int, model: int) -> tuple[float, float]:
     """Seconds of one model and the peak memory of its process in MiB."""
     started = time.perf_counter()
     rows = pd.read_parquet(home / "manifest.parquet")
     model_scores(read(home / f"{model}.parquet"), rows, resamples=resamples)
-    return time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return time.perf_counter() - started, peak()
 
 
 def compared(home: Path, resamples: int, models: int) -> tuple[float, float]:
@@ -90,7 +95,7 @@ def compared(home: Path, resamples: int, models: int) -> tuple[float, float]:
         thresholds,
         Resamples(rows["person"], resamples=resamples),
     )
-    return time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return time.perf_counter() - started, peak()
 
 
 def alternative(home: Path, resamples: int) -> tuple[float, float]:
