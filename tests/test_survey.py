@@ -127,6 +127,17 @@ def test_fakes_that_are_not_told_by_the_artefact_are_left_out(case):
     assert facts["leaderboard"] == []
 
 
+def test_a_set_of_single_artefacts_alone_is_gated_by_those(case):
+    images, test, with_, without = case
+    alone = test.assign(artefacts=test["artefacts"].str.replace("+seam", "", regex=False))
+    found = planted(
+        detector(), images, THRESHOLD, alone, with_, without,
+        methods=("gradcam",), most=9, seed=0, device=CPU,
+    )  # fmt: skip
+    assert found.gate["passed"]
+    assert set(found.boards) == {"single"}
+
+
 def test_images_without_masks_have_no_benchmark(case, tmp_path):
     images, test, with_, without = case
     bare = test.assign(label=0)
@@ -134,6 +145,11 @@ def test_images_without_masks_have_no_benchmark(case, tmp_path):
         detector(), images, THRESHOLD, bare, with_, without,
         methods=("gradcam",), most=9, seed=0, device=CPU,
     ) == Planted({})  # fmt: skip
+    fakes_alone = planted(
+        detector(), images, THRESHOLD, test.assign(label=1), with_, without,
+        methods=("gradcam",), most=9, seed=0, device=CPU,
+    )  # fmt: skip
+    assert fakes_alone == Planted({})
     assert planted_mask(None, SIZE) is None
     assert planted_mask(encoded(Image.new("L", (4, 4))), SIZE) is None
 

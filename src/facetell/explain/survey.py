@@ -152,12 +152,12 @@ def planted(
         for index in np.flatnonzero(test["label"].to_numpy() == 1).tolist()
         if (mask := planted_mask(images.packed.mask(index), images.size)) is not None
     }
-    if not masks:
+    real = with_[test["label"].to_numpy() == 0]
+    if not masks or not len(real):
         return Planted({})
     single = ~test["artefacts"].str.contains("+", regex=False).to_numpy()
-    several = np.array([index for index in masks if not single[index]], dtype=int)
-    real = with_[test["label"].to_numpy() == 0]
-    found = Planted(model_gate(real, with_[several], without[several], threshold))
+    gating = [index for index in masks if not single[index]] or list(masks)
+    found = Planted(model_gate(real, with_[gating], without[gating], threshold))
     passed = gated(with_, without, threshold)
     persons = test["person"].astype(str).to_numpy()
     networks = {"trained": detector, "untrained": untrained(detector, seed)}
