@@ -28,8 +28,8 @@ import numpy as np
 import psutil
 from PIL import Image, ImageChops
 
-from facetell.copies import ALIKE, perceptual_hash
-from facetell.labels import SPLITS
+from facetell.common.labels import SPLITS
+from facetell.dataset.copies import ALIKE, perceptual_hash
 from pipeline import compose
 
 ROOT = Path(__file__).resolve().parent.parent

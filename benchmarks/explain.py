@@ -24,12 +24,12 @@ from omegaconf import OmegaConf
 from pytorch_grad_cam import GradCAM
 from torch import nn
 
-from facetell.detector import Detector
+from facetell.common.machine import device
 from facetell.explain import METHODS, explain, layers
-from facetell.loading import Images, scoring_batches, to_unit
-from facetell.machine import device
+from facetell.images.loading import Images, scoring_batches, to_unit
+from facetell.images.packed import Packed
 from facetell.models import build
-from facetell.packed import Packed
+from facetell.models.detector import Detector
 from pipeline import train as stage
 
 HALF = (0.5, 0.5, 0.5)

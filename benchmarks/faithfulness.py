@@ -14,7 +14,7 @@ import torch
 from pytorch_grad_cam.metrics.road import NoisyLinearImputer
 from scipy.ndimage import gaussian_filter
 
-from facetell.explain.faithfulness import impute, ranking
+from facetell.explain.trust.faithfulness import impute, ranking
 
 
 def fastest(work: Callable[[], object], rounds: int) -> float:

@@ -10,9 +10,9 @@ import pandas as pd
 from PIL import Image
 
 import pipeline  # noqa: F401  (puts this checkout's library first)
-from facetell.archive import open_archive
-from facetell.layouts import PRESOCIAL
-from facetell.packing import pack
+from facetell.dataset.layouts import PRESOCIAL
+from facetell.images.archive import open_archive
+from facetell.images.packing import pack
 
 
 def jpeg(seed: int, size: int) -> bytes:

@@ -18,8 +18,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.images import make
-from facetell.images import decode
-from facetell.packed import Packed
+from facetell.images.decoding import decode
+from facetell.images.packed import Packed
 
 
 def forget(files: list[Path]) -> None:

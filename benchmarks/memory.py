@@ -14,12 +14,12 @@ from pathlib import Path
 import torch
 
 from benchmarks.images import make
-from facetell.loading import Images
-from facetell.machine import device
-from facetell.packed import Packed
-from facetell.recipe import Recipe
-from facetell.scoring import margins
-from facetell.training import Engine, train
+from facetell.common.machine import device
+from facetell.images.loading import Images
+from facetell.images.packed import Packed
+from facetell.models.inference import margins
+from facetell.training.recipe import Recipe
+from facetell.training.trainer import Engine, train
 
 
 def use(folder: Path, size: int) -> int:

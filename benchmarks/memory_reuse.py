@@ -15,7 +15,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 import pipeline  # noqa: F401  (puts this checkout's library first)
-from facetell.machine import keep_freed_memory
+from facetell.common.machine import keep_freed_memory
 from facetell.models import build
 
 

@@ -17,17 +17,17 @@ import pandas as pd
 import torch
 
 import pipeline  # noqa: F401  (puts this checkout's library first)
-from facetell.archive import open_archive
-from facetell.dataset import build
-from facetell.demo import write_archive
-from facetell.detector import Detector, load
-from facetell.explain.survey import planted
-from facetell.images import decode
-from facetell.layouts import rows
-from facetell.loading import Images, fit, to_unit
-from facetell.packed import Packed
-from facetell.packing import pack
-from facetell.scoring import margin_of, margins, to_numpy
+from facetell.dataset.build import build
+from facetell.dataset.layouts import rows
+from facetell.dataset.rendered import write_archive
+from facetell.explain.survey.survey import planted
+from facetell.images.archive import open_archive
+from facetell.images.decoding import decode
+from facetell.images.loading import Images, fit, to_unit
+from facetell.images.packed import Packed
+from facetell.images.packing import pack
+from facetell.models.detector import Detector, load
+from facetell.models.inference import margin_of, margins, to_numpy
 
 CPU = torch.device("cpu")
 KINDS = ("single", "several")

@@ -22,11 +22,11 @@ import pandas as pd
 import yaml
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-from facetell.comparison import compare
-from facetell.metrics import evaluate
-from facetell.predictions import read, table, write
-from facetell.resampling import Resamples
-from facetell.scores import margins_of, model_scores
+from facetell.evaluation.model_scores import margins_of, model_scores
+from facetell.evaluation.predictions import read, table, write
+from facetell.metrics.evaluate import evaluate
+from facetell.metrics.intervals import Resamples
+from facetell.metrics.paired_tests import compare
 
 VALID = 1000  # images
 DRAWS = 20  # of the alternative, which is too slow for all
@@ -125,7 +125,9 @@ def main() -> None:
     parser.add_argument("--suite", default="full")
     parser.add_argument("--resamples", type=int, default=1000)
     options = parser.parse_args()
-    from facetell.perturbations import suite  # here: its torch would count in every process
+    from facetell.evaluation.perturbations import (
+        suite,  # here: its torch would count in every process
+    )
 
     suites = yaml.safe_load(Path("conf/config.yaml").read_text())["predict"]["suites"]
     variants = suite(suites, options.suite)

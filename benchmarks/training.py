@@ -23,15 +23,15 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from benchmarks.images import make
-from facetell.augmentations import augmentation
-from facetell.distributed import ALONE
-from facetell.loading import Images, to_unit, training_batches, training_order
-from facetell.machine import device
+from facetell.common.distributed import ALONE
+from facetell.common.machine import device
+from facetell.common.progress import progress
+from facetell.images.loading import Images, to_unit, training_batches, training_order
+from facetell.images.packed import Packed
 from facetell.models import build
-from facetell.packed import Packed
-from facetell.progress import progress
-from facetell.recipe import Recipe
-from facetell.training import Engine, _Run
+from facetell.training.augmentations import augmentation
+from facetell.training.recipe import Recipe
+from facetell.training.trainer import Engine, _Run
 from pipeline import train as stage
 
 

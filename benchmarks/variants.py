@@ -23,14 +23,14 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms.v2 import functional as F
 
 from benchmarks.images import make
-from facetell.detector import Detector
-from facetell.loading import Images, scoring_batches, to_unit
-from facetell.machine import device
+from facetell.common.machine import device
+from facetell.evaluation.perturbations import Variant, suite
+from facetell.evaluation.prediction import BATCH, variant_margins
+from facetell.images.loading import Images, scoring_batches, to_unit
+from facetell.images.packed import Packed
 from facetell.models import build
-from facetell.packed import Packed
-from facetell.perturbations import Variant, suite
-from facetell.scoring import margin_of
-from facetell.variants import BATCH, variant_margins
+from facetell.models.detector import Detector
+from facetell.models.inference import margin_of
 
 PLAIN_BATCH = 64
 PLAIN: dict[str, Callable[..., torch.Tensor]] = {

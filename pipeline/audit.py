@@ -9,17 +9,17 @@ import numpy as np
 import pandas as pd
 import torch
 
-from facetell.audit import LIMIT, NEEDED, audit, counts, measure, sample, warnings
-from facetell.augmentations import AUGMENTATIONS, augmentation
-from facetell.figures import data as draw
-from facetell.figures.style import save
-from facetell.files import write_json
-from facetell.images import decode
-from facetell.labels import CLASSES, SPLITS
-from facetell.loading import fit
-from facetell.packed import Packed
-from facetell.seeding import seed_of
-from facetell.spectra import RADII
+from facetell.common.figure_style import save
+from facetell.common.files import write_json
+from facetell.common.labels import CLASSES, SPLITS
+from facetell.common.seeding import seed_of
+from facetell.dataset.audit import LIMIT, NEEDED, audit, counts, measure, sample, warnings
+from facetell.images.decoding import decode
+from facetell.images.loading import fit
+from facetell.images.packed import Packed
+from facetell.images.spectra import RADII
+from facetell.report.figures import data as draw
+from facetell.training.augmentations import AUGMENTATIONS, augmentation
 from pipeline.stage import params, run
 
 PLOTS = Path("plots/data")

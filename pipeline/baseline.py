@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from facetell.baseline import fit
-from facetell.detector import Card, save
-from facetell.files import write_json
-from facetell.loading import Images
-from facetell.machine import device
-from facetell.packed import Packed
-from facetell.spectra import NETWORK
+from facetell.common.files import write_json
+from facetell.common.machine import device
+from facetell.images.loading import Images
+from facetell.images.packed import Packed
+from facetell.images.spectra import NETWORK
+from facetell.models.detector import Card, save
+from facetell.training.spectral_baseline import fit
 from pipeline.stage import params, run
 
 SIZE = 256  # px, where data.image_size leaves it to the models

@@ -7,24 +7,24 @@ from typing import Any
 
 import pandas as pd
 
-from facetell.comparison import compare
+from facetell.common.figure_style import save
+from facetell.common.files import whole, write_json
 from facetell.curves import Curves, by_epoch, curves_of, sensitivity
-from facetell.explain_report import explain_report
-from facetell.figures import curves as errors
-from facetell.figures import scores as scoring
-from facetell.figures.frequency import frequency
-from facetell.figures.leaderboard import agreement, leaderboard
-from facetell.figures.learning import learning
-from facetell.figures.robustness import NUMBERS, drops, flips, levels
-from facetell.figures.style import save
-from facetell.files import whole, write_json
-from facetell.predictions import read
-from facetell.report import report, summary
-from facetell.resampling import Resamples
-from facetell.robustness import robustness
-from facetell.scores import margins_of
-from facetell.spectra import NETWORK
-from facetell.tables import tables
+from facetell.evaluation.model_scores import margins_of
+from facetell.evaluation.predictions import read
+from facetell.evaluation.robustness import robustness
+from facetell.images.spectra import NETWORK
+from facetell.metrics.intervals import Resamples
+from facetell.metrics.paired_tests import compare
+from facetell.report.detectors import report, summary
+from facetell.report.explanations import explain_report
+from facetell.report.figures import curves as errors
+from facetell.report.figures import scores as scoring
+from facetell.report.figures.frequency import frequency
+from facetell.report.figures.leaderboard import agreement, leaderboard
+from facetell.report.figures.learning import learning
+from facetell.report.figures.robustness import NUMBERS, drops, flips, levels
+from facetell.report.tables import tables
 from pipeline.stage import params, run
 
 KINDS = {"single": "Fakes with a single artefact", "several": "Fakes with several artefacts"}

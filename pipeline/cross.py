@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from facetell.cross import KINDS, Run, long_form, tables, unused
-from facetell.cross_report import cross_report
-from facetell.errors import UserError, brief
-from facetell.files import whole
-from facetell.progress import progress
-from facetell.spectra import NETWORK
+from facetell.common.errors import UserError, brief
+from facetell.common.files import whole
+from facetell.common.progress import progress
+from facetell.images.spectra import NETWORK
+from facetell.report.cross import KINDS, Run, long_form, tables, unused
+from facetell.report.cross_tables import cross_report
 from pipeline.stage import run
 
 TARGET = Path("metrics/cross")

@@ -7,24 +7,24 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from facetell.detector import Card, Detector, load
+from facetell.common.figure_style import save
+from facetell.common.files import write_json
+from facetell.common.labels import CLASSES
+from facetell.common.machine import device
+from facetell.evaluation.model_scores import margins_of
+from facetell.evaluation.predictions import CONTROL, read
 from facetell.explain import METHODS, defined_methods
-from facetell.explain.facts import of_planted, of_survey, of_trials
-from facetell.explain.showing import explained, states
-from facetell.explain.survey import CAM, Planted, Survey, batch_of, planted, survey
-from facetell.explain.trials import Settings, Trials, trials
-from facetell.figures.class_means import Means, class_means
-from facetell.figures.layers import every_layer
-from facetell.figures.regions import regions
-from facetell.figures.sheets import gradcam_pairs, methods_side_by_side, saliency_pairs
-from facetell.figures.style import save
-from facetell.files import write_json
-from facetell.labels import CLASSES
-from facetell.loading import Images
-from facetell.machine import device
-from facetell.packed import Packed
-from facetell.predictions import CONTROL, read
-from facetell.scores import margins_of
+from facetell.explain.survey.records import of_planted, of_survey, of_trials
+from facetell.explain.survey.showing import explained, states
+from facetell.explain.survey.survey import CAM, Planted, Survey, batch_of, planted, survey
+from facetell.explain.trust.trials import Settings, Trials, trials
+from facetell.images.loading import Images
+from facetell.images.packed import Packed
+from facetell.models.detector import Card, Detector, load
+from facetell.report.figures.class_means import Means, class_means
+from facetell.report.figures.layers import every_layer
+from facetell.report.figures.regions import regions
+from facetell.report.figures.sheets import gradcam_pairs, methods_side_by_side, saliency_pairs
 from pipeline.stage import params, run
 
 KINDS = ("several", "single")  # of fakes that trials are made on: the first that has enough

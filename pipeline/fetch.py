@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from facetell.errors import UserError
+from facetell.common.errors import UserError
 from pipeline.stage import params, run, user_path
 from pipeline.watch import archives
 
@@ -22,13 +22,13 @@ def fetch(name: str, settings: dict[str, Any], folder: Path) -> None:
     if settings.get("render"):
         render(target, settings["render"])
     elif settings.get("root"):
-        from facetell.sources import folder as source
+        from facetell.dataset.sources import folder as source
 
         source.fetch(target, root=user_path(settings["root"]))
     elif given := archives(settings):
         copy(given, target, settings["sha256"])
     elif settings.get("kaggle"):
-        from facetell.sources import kaggle
+        from facetell.dataset.sources import kaggle
 
         downloads = user_path(".cache/downloads")
         kaggle.fetch(
@@ -42,13 +42,13 @@ def fetch(name: str, settings: dict[str, Any], folder: Path) -> None:
 
 
 def render(target: Path, settings: dict[str, Any]) -> None:
-    from facetell.demo import write_archive
+    from facetell.dataset.rendered import write_archive
 
     write_archive(target, workers=os.cpu_count() or 1, **settings)
 
 
 def copy(given: list[Path], target: Path, sha256: str | None) -> None:
-    from facetell.sources import local
+    from facetell.dataset.sources import local
 
     if len(given) == 1:
         local.fetch(target, archive=given[0], expected=sha256)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from facetell.archive import open_archive
-from facetell.labels import SPLITS
-from facetell.packing import NEEDED, pack
-from facetell.reencoding import Treatment
+from facetell.common.labels import SPLITS
+from facetell.images.archive import open_archive
+from facetell.images.packing import NEEDED, pack
+from facetell.images.reencoding import Treatment
 from pipeline.stage import params, run
 
 

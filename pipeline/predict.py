@@ -2,14 +2,14 @@
 
 import pandas as pd
 
-from facetell.detector import load
-from facetell.loading import Images
-from facetell.machine import device
-from facetell.packed import Packed
-from facetell.perturbations import suite
-from facetell.predictions import table, write
-from facetell.scoring import margins
-from facetell.variants import variant_margins
+from facetell.common.machine import device
+from facetell.evaluation.perturbations import suite
+from facetell.evaluation.prediction import variant_margins
+from facetell.evaluation.predictions import table, write
+from facetell.images.loading import Images
+from facetell.images.packed import Packed
+from facetell.models.detector import load
+from facetell.models.inference import margins
 from pipeline.stage import params, run
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from facetell.files import write_json
-from facetell.predictions import read
-from facetell.scores import model_scores
+from facetell.common.files import write_json
+from facetell.evaluation.model_scores import model_scores
+from facetell.evaluation.predictions import read
 from pipeline.stage import params, run
 
 

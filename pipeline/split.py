@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from facetell.archive import open_archive
-from facetell.dataset import build
-from facetell.files import whole
-from facetell.layouts import rows
-from facetell.leaks import gate
-from facetell.reencoding import Treatment
+from facetell.common.files import whole
+from facetell.dataset.build import build
+from facetell.dataset.layouts import rows
+from facetell.dataset.leaks import gate
+from facetell.images.archive import open_archive
+from facetell.images.reencoding import Treatment
 from pipeline.stage import params, run
 
 

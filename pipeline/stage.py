@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from facetell.errors import UserError
+from facetell.common.errors import UserError
 
 
 def params() -> dict[str, Any]:

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from facetell.detector import Card, save
-from facetell.distributed import current, launch
-from facetell.errors import UserError
-from facetell.files import sha256, whole, write_json
-from facetell.machine import device
-from facetell.packed import Packed
-from facetell.recipe import Recipe
-from facetell.training import Engine, Fit, train
+from facetell.common.distributed import current, launch
+from facetell.common.errors import UserError
+from facetell.common.files import sha256, whole, write_json
+from facetell.common.machine import device
+from facetell.images.packed import Packed
+from facetell.models.detector import Card, save
+from facetell.training.recipe import Recipe
+from facetell.training.trainer import Engine, Fit, train
 from pipeline.stage import params, run, user_path
 
 

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from facetell.files import write_json
+from facetell.common.files import write_json
 from pipeline.stage import params, run, user_path
 
 

@@ -1,74 +1,23 @@
-"""Small images, archives and packed sets that the tests make for themselves."""
+"""Settings and fixtures of all tests; what they make things with is in support.py."""
 
-import io
 import os
 import tempfile
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
+from support import built, folder_entries, separable
 
-from facetell.archive import open_archive
-from facetell.dataset import Dataset, build
-from facetell.labels import SPLITS
-from facetell.layouts import rows
-from facetell.packing import pack
+from facetell.common.labels import SPLITS
+from facetell.images.archive import open_archive
+from facetell.images.packing import pack
 
 # two test processes share the cores: with more threads each they would only wait for each other
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
 # what is measured in tests, with one thread, does not count elsewhere
 os.environ["XDG_CACHE_HOME"] = str(Path(tempfile.gettempdir()) / "facetell-tests")
-
-ROOT = Path(__file__).resolve().parent.parent
-SAMPLE = ROOT.parent / "shared/data/140k-sample.zip"
-
-
-def picture(
-    seed: int = 0, size: tuple[int, int] = (64, 64), kind: str = "JPEG", **options
-) -> bytes:
-    """A smooth random picture, encoded."""
-    noise = np.random.default_rng(seed).integers(0, 255, (8, 8, 3), dtype=np.uint8)
-    image = Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
-    return encoded(image, kind, **options)
-
-
-def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def separable(seed: int, label: int, size: int = 64) -> bytes:
-    """Noise around grey; fakes carry a bright square that any network finds."""
-    pixels = np.random.default_rng(seed).normal(110, 25, (size, size, 3))
-    if label:
-        pixels[16:40, 16:40] += 90
-    return encoded(Image.fromarray(pixels.clip(0, 255).astype(np.uint8)), "JPEG", quality=90)
-
-
-def write_zip(path: Path, entries: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in entries.items():
-            archive.writestr(name, data)
-    return path
-
-
-def folder_entries(count: dict[str, int], make: Callable[[int, int], bytes]) -> dict[str, bytes]:
-    """``<split>/{real,fake}/NNN.jpg`` with ``count[split]`` images per class."""
-    return {
-        f"{split}/{name}/{split}{index:03d}{name[0]}.jpg": make(
-            1000 * SPLITS.index(split) + 2 * index + label, label
-        )
-        for split, number in count.items()
-        for label, name in enumerate(("real", "fake"))
-        for index in range(number)
-    }
 
 
 @pytest.fixture(scope="session")
@@ -83,16 +32,6 @@ def packed_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
             part = manifest[manifest["split"] == split]
             pack(part, {"folder": archive}, home / f"{split}.arrow")
     return home
-
-
-def built(home: Path, entries: dict[str, bytes], layout: str = "folder", **options) -> Dataset:
-    """The work of the split stage on a zip of ``entries``, which lies in ``home/raw/<layout>``."""
-    raw = home / "raw"
-    (raw / layout).mkdir(parents=True, exist_ok=True)
-    path = write_zip(raw / layout / "set.zip", entries)
-    with open_archive(path) as archive:
-        tables = {layout: rows(layout, archive)}
-    return build(tables, raw, **({"valid": 0, "test": 0, "seed": 0} | options))
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import sys
 
-from facetell.cli import main
+from facetell.app.command_line import main
 
 if __name__ == "__main__":
     sys.exit(main())

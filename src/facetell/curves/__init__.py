@@ -18,10 +18,10 @@ Point(x=0.3333333333333333, y=0.5)
 """
 
 from facetell.curves.binned import ReliabilityDiagram, ScoreHistogram
-from facetell.curves.frequency import sensitivity
-from facetell.curves.learning import by_epoch
 from facetell.curves.ranked import DetCurve, Point, PrecisionRecallCurve, RocCurve
 from facetell.curves.selection import Curves, curves_of
+from facetell.evaluation.frequency import sensitivity
+from facetell.evaluation.learning_curve import by_epoch
 
 __all__ = [
     "Curves",

@@ -1,8 +1,8 @@
 """Scores counted in bins: histograms of both classes, and reliability diagrams.
 
 Their bands are Wilson's 95% intervals of each bin's share, at the effective number of images where
-persons have several (``facetell.resampling.wilson``); a bootstrap would say of a bin with three
-fakes and no real image that it cannot be otherwise.
+persons have several (``facetell.metrics.intervals.wilson``); a bootstrap would say of a bin with
+three fakes and no real image that it cannot be otherwise.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import expit
 
-from facetell.calibration import BINS, bins, calibration_error
+from facetell.common.errors import UserError
+from facetell.common.labels import CLASSES
 from facetell.curves.inputs import RESAMPLES, Groups, draws_of
-from facetell.errors import UserError
-from facetell.labels import CLASSES
-from facetell.resampling import pivotal, wilson
-from facetell.weighing import Ranked
+from facetell.metrics.calibration import BINS, bins, calibration_error
+from facetell.metrics.intervals import pivotal, wilson
+from facetell.metrics.weighing import Ranked
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -97,7 +97,7 @@ class ScoreHistogram:
 
     def plot(self, ax: "Axes | None" = None, **style: Any) -> "Axes":
         """Draw into ``ax`` (None: a new figure) and return it; ``style`` is of both outlines."""
-        from facetell.figures import scores as draw
+        from facetell.report.figures import scores as draw
 
         return draw.score_histogram(self, ax, **style)
 
@@ -172,7 +172,7 @@ class ReliabilityDiagram:
 
     def plot(self, ax: "Axes | None" = None, **style: Any) -> "Axes":
         """Draw into ``ax`` (None: a new figure) and return it; ``style`` is that of the line."""
-        from facetell.figures import scores as draw
+        from facetell.report.figures import scores as draw
 
         return draw.reliability_diagram(self, ax, **style)
 

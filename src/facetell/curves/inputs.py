@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from facetell.errors import UserError
-from facetell.labels import CLASSES
-from facetell.resampling import Resamples
-from facetell.weighing import Ranked
+from facetell.common.errors import UserError
+from facetell.common.labels import CLASSES
+from facetell.metrics.intervals import Resamples
+from facetell.metrics.weighing import Ranked
 
 POINTS = 200  # kept per curve: the eye and a text diff need no more
 RESAMPLES = 1000

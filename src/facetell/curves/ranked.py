@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 from facetell.curves.inputs import RESAMPLES, Groups, corners, draws_of, oriented
-from facetell.resampling import LEVEL, Resamples, interval
-from facetell.weighing import Ranked, Weighed
+from facetell.metrics.intervals import LEVEL, Resamples, interval
+from facetell.metrics.weighing import Ranked, Weighed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -122,7 +122,7 @@ class RocCurve:
 
         ``style`` is matplotlib's, of the line; ``label`` replaces the name and AUC.
         """
-        from facetell.figures import curves as draw
+        from facetell.report.figures import curves as draw
 
         return draw.roc_curve(self, ax, log=log, **style)
 
@@ -186,7 +186,7 @@ class DetCurve:
 
     def plot(self, ax: "Axes | None" = None, **style: Any) -> "Axes":
         """Draw into ``ax`` (None: a new figure) and return it; ``style`` as of ``RocCurve``."""
-        from facetell.figures import curves as draw
+        from facetell.report.figures import curves as draw
 
         return draw.det_curve(self, ax, **style)
 
@@ -255,7 +255,7 @@ class PrecisionRecallCurve:
 
     def plot(self, ax: "Axes | None" = None, **style: Any) -> "Axes":
         """Draw into ``ax`` (None: a new figure) and return it; ``style`` as of ``RocCurve``."""
-        from facetell.figures import curves as draw
+        from facetell.report.figures import curves as draw
 
         return draw.precision_recall_curve(self, ax, **style)
 

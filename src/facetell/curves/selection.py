@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from facetell.common.labels import CLASSES
+from facetell.common.progress import progress
 from facetell.curves.binned import ReliabilityDiagram, ScoreHistogram
 from facetell.curves.ranked import DetCurve, PrecisionRecallCurve, RocCurve
-from facetell.labels import CLASSES
-from facetell.progress import progress
-from facetell.resampling import Resamples
+from facetell.metrics.intervals import Resamples
 
 POSITIVES = CLASSES[::-1]  # fake first
 # columns of a table that has no rows

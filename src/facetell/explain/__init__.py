@@ -1,10 +1,10 @@
 """Where a detector looks: raw, signed maps of any layer of any network, by many methods."""
 
-from facetell.explain.channels import Channels, top_channels
+from facetell.explain.activation.channels import Channels, top_channels
+from facetell.explain.activation.maximise import Maximised, maximise
 from facetell.explain.engine import defined_methods, explain
 from facetell.explain.layers import default_layer, layers, map_layers
 from facetell.explain.maps import INPUT, Explanation, enlarge
-from facetell.explain.maximise import Maximised, maximise
 from facetell.explain.registry import METHODS
 
 __all__ = [

@@ -7,17 +7,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from facetell.errors import UserError
-from facetell.explain import (  # noqa: F401  (each registers its methods)
+from facetell.common.errors import UserError
+from facetell.explain.layers import resolve
+from facetell.explain.maps import INPUT, Explanation, judge
+from facetell.explain.methods import (  # noqa: F401  (each registers its methods)
     attention,
     cam,
     gradients,
     guided,
     perturbing,
 )
-from facetell.explain.formulas import saliency
-from facetell.explain.layers import resolve
-from facetell.explain.maps import INPUT, Explanation, judge
+from facetell.explain.methods.one_pass import saliency
 from facetell.explain.onepass import Found, Pass, to_numpy
 from facetell.explain.registry import METHODS, Method, Task, methods_named
 from facetell.explain.subject import Subject, checked, sign_of, untouched

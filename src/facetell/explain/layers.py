@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from facetell.errors import UserError
+from facetell.common.errors import UserError
 from facetell.explain.subject import Subject, untouched
-from facetell.models.targets import Targets, targets
+from facetell.models.layers import Targets, targets
 
 # modules that have channels first by their own definition, whatever the network around them
 CHANNELS_FIRST = (

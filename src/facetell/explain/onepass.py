@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from facetell.errors import UserError
+from facetell.common.errors import UserError
 from facetell.explain.layers import NotAMap, as_map, hooks
 from facetell.explain.maps import INPUT, judge
 from facetell.explain.registry import Method

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from facetell.errors import UserError
+from facetell.common.errors import UserError
 from facetell.explain.subject import Subject
 
 Kind = Literal["one-pass layer", "one-pass input", "input", "attention", "layer"]

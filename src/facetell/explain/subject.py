@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from facetell.detector import Detector
-from facetell.errors import UserError, brief
+from facetell.common.errors import UserError, brief
+from facetell.models.detector import Detector
 
 SIGN = {"fake": 1.0, "real": -1.0}
 

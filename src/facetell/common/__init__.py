@@ -1,0 +1,1 @@
+"""What every package uses: errors, files, progress, seeds, processes, the look of figures."""

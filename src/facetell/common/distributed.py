@@ -1,0 +1,183 @@
+"""Training by several processes, or several machines, as if it were one process.
+
+Processes find each other by the environment variables of torchrun (RANK, WORLD_SIZE, LOCAL_RANK,
+MASTER_ADDR, MASTER_PORT): ``launch`` sets them for processes on this machine, torchrun for several.
+Batch norm is synchronised, so that a batch gives the same result however many share it.
+"""
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import multiprocessing
+from torch.distributed.nn.functional import all_reduce
+from torch.overrides import TorchFunctionMode
+
+from facetell.common.errors import UserError
+
+
+@dataclass(frozen=True)
+class World:
+    """Which process this is, and of how many."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def first(self) -> bool:
+        """The one that writes files and prints."""
+        return self.rank == 0
+
+    def total(self, *numbers: float) -> list[float]:
+        """Each number summed over all processes."""
+        if self.size == 1:
+            return list(numbers)
+        place = "cuda" if dist.get_backend() == "nccl" else "cpu"
+        sums = torch.tensor(numbers, dtype=torch.float64, device=place)
+        dist.all_reduce(sums)
+        return sums.tolist()
+
+    def interleaved(self, mine: Sequence[Any]) -> list[Any]:
+        """The items of all processes, where process r holds items r, r + size, ..."""
+        if self.size == 1:
+            return list(mine)
+        parts: list[Any] = [None] * self.size
+        dist.all_gather_object(parts, list(mine))
+        return [parts[at % self.size][at // self.size] for at in range(sum(map(len, parts)))]
+
+    def agreed(self, value: Any) -> Any:
+        """The first process's value."""
+        if self.size == 1:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, src=0)
+        return box[0]
+
+
+ALONE = World()
+
+
+def current() -> World:
+    """This process's place among those that train together."""
+    if dist.is_available() and dist.is_initialized():
+        return World(dist.get_rank(), dist.get_world_size())
+    return ALONE
+
+
+def local_rank() -> int:
+    """This process's number on its machine, which is the number of its accelerator."""
+    return int(os.environ.get("LOCAL_RANK", 0))
+
+
+def launch(function: Callable[..., None], processes: int, *arguments: Any) -> None:
+    """Call ``function`` in ``processes`` processes that train together.
+
+    Under torchrun, which has started the processes, this one only joins the others.
+
+    Raises
+    ------
+    UserError : more processes than accelerators. SystemExit : a process failed; it has said why.
+    """
+    if not isinstance(processes, int) or processes < 1:
+        raise UserError(f"train.processes must be a whole number above 0, got {processes!r}")
+    if "WORLD_SIZE" in os.environ:
+        with _group():
+            function(*arguments)
+        return
+    if processes == 1:
+        function(*arguments)
+        return
+    if torch.cuda.is_available() and processes > torch.cuda.device_count():
+        raise UserError(
+            f"train.processes is {processes}, but there are {torch.cuda.device_count()} GPUs"
+        )
+    context = multiprocessing.start_processes(
+        _process, (processes, _free_port(), function, arguments), processes, join=False
+    )
+    try:
+        while not context.join():
+            pass
+    except multiprocessing.ProcessExitedException as error:
+        sys.exit(error.exit_code or 1)
+
+
+def _process(
+    rank: int, size: int, port: int, function: Callable[..., None], arguments: tuple[Any, ...]
+) -> None:
+    os.environ |= {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(size),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
+    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // size))
+    try:
+        with _group():
+            function(*arguments)
+    except UserError as error:
+        sys.exit(f"facetell: {error}")
+
+
+@contextmanager
+def _group() -> Iterator[None]:
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class SynchronisedBatchNorm(TorchFunctionMode):
+    """Inside this context, batch norm in training uses the statistics of all processes' images.
+
+    torch's own SyncBatchNorm exists for accelerators only. Every batch norm goes through
+    ``torch.batch_norm``, whatever module calls it, so networks need not be changed.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func is torch.batch_norm and args[5]:  # training
+            return _batch_norm(*args[:5], momentum=args[6], eps=args[7])
+        return func(*args, **(kwargs or {}))
+
+
+def _batch_norm(
+    x: torch.Tensor,
+    weight: torch.Tensor | None,
+    bias: torch.Tensor | None,
+    running_mean: torch.Tensor | None,
+    running_var: torch.Tensor | None,
+    *,
+    momentum: float,
+    eps: float,
+) -> torch.Tensor:
+    """Batch norm over dimension 1 of x (B, C, ...) with gradients through all processes."""
+    over = [0, *range(2, x.ndim)]
+    wide = (1, -1) + (1,) * (x.ndim - 2)
+    values = x.float()
+    count = all_reduce(torch.tensor(float(values.numel() // values.shape[1]), device=x.device))
+    mean = all_reduce(values.sum(over)) / count
+    centred = values - mean.view(wide)
+    variance = all_reduce(centred.square().sum(over)) / count
+    if running_mean is not None and running_var is not None:
+        with torch.no_grad():
+            running_mean.lerp_(mean, momentum)
+            running_var.lerp_(variance * count / (count - 1), momentum)
+    scaled = centred * torch.rsqrt(variance + eps).view(wide)
+    if weight is not None and bias is not None:
+        scaled = scaled * weight.view(wide) + bias.view(wide)
+    return scaled.to(x.dtype)

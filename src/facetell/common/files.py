@@ -1,0 +1,74 @@
+"""Outputs are written whole or not at all: under a temporary name, then renamed."""
+
+import errno
+import glob
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from facetell.common.errors import UserError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def whole(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; it takes the name when the block succeeds.
+
+    Raises
+    ------
+    UserError : the disk is full; ``path`` is as it was before.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # the suffix stays last: writers such as matplotlib choose the format by it
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    _clear(path)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise UserError(
+            f"cannot write {path}: {os.strerror(error.errno)}; make room and run again, what was "
+            "there before is unchanged"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _clear(path: Path) -> None:
+    """Remove what writers of ``path`` left that were killed; those of living processes stay."""
+    for left in path.parent.glob(f".{glob.escape(path.stem)}.*.part{path.suffix}"):
+        writer = left.name.removesuffix(f".part{path.suffix}").rsplit(".", 1)[-1]
+        if writer.isdigit() and not psutil.pid_exists(int(writer)):
+            left.unlink(missing_ok=True)
+
+
+def rounded(value: Any, digits: int) -> Any:
+    """Round every float of nested dicts and lists; other values stay as they are."""
+    if isinstance(value, dict):
+        return {key: rounded(item, digits) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(item, digits) for item in value]
+    return round(value, digits) if isinstance(value, float) else value
+
+
+def write_json(path: str | Path, value: Any, digits: int = 6) -> None:
+    """Write ``value`` as JSON, floats rounded; NaN and infinity raise ValueError."""
+    text = json.dumps(rounded(value, digits), indent=2, allow_nan=False, ensure_ascii=False)
+    with whole(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def sha256(path: str | Path) -> str:
+    """sha256 of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

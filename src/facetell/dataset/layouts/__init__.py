@@ -1,0 +1,62 @@
+"""How data sets are laid out: one module each, from an archive to one row per image.
+
+A layout's ``rows(archive)`` returns a frame with the columns ``ROW``, those left out that the set
+knows nothing of; label 1 = fake, 0 = real, whatever the set itself says. ``split`` is empty where
+the set leaves the choice to us.
+"""
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from facetell.common.errors import UserError
+from facetell.dataset.layouts import ciplab, demo, faces140k, folder, trueface
+from facetell.images.archive import Archive
+from facetell.images.decoding import Unusable
+
+ROW = (
+    "id",  # unique within the set
+    "path",  # within the archive
+    "split",
+    "label",
+    "person",  # images of one person are not independent; the id where nobody knows
+    "generator",  # empty for real images
+    "platform",  # presocial, or the social network that recompressed the image
+    "stem",  # names the face whose copies belong on one side of a split
+    "ffhq_id",  # number of the FFHQ photo
+    "psi",  # truncation of the generator
+    "regions",  # parts of the face that were replaced
+    *("artefacts", "mask", "twin"),  # only the rendered set has these
+)
+NUMBERS = {"ffhq_id": "Int32", "psi": "Float64"}  # missing where not known; the others are ""
+PRESOCIAL = "presocial"
+
+LAYOUTS: dict[str, Callable[[Archive], pd.DataFrame]] = {
+    "demo": demo.rows,
+    "faces140k": faces140k.rows,
+    "ciplab": ciplab.rows,
+    "trueface": trueface.rows,
+    "folder": folder.rows,
+}
+
+
+def rows(layout: str, archive: Archive) -> pd.DataFrame:
+    """One row per image, columns ``ROW``; raises UserError if the archive is laid out otherwise."""
+    if layout not in LAYOUTS:
+        raise UserError(f"layout: there is no {layout!r}; there are {', '.join(LAYOUTS)}")
+    try:
+        table = LAYOUTS[layout](archive)
+    except Unusable as reason:  # a listing that cannot be read
+        raise UserError(f"{archive.label} is not in the layout {layout!r}: {reason}") from reason
+    if table.empty:
+        raise UserError(f"{archive.label} has no images in the layout {layout!r}")
+    for column in ROW:
+        if column not in table:
+            table[column] = pd.NA if column in NUMBERS else ""
+    table = table[list(ROW)].astype(NUMBERS).reset_index(drop=True)
+    table["person"] = table["person"].where(table["person"] != "", table["id"])
+    table["platform"] = table["platform"].where(table["platform"] != "", PRESOCIAL)
+    if table["id"].duplicated().any():
+        twice = table.loc[table["id"].duplicated(), "id"].iloc[0]
+        raise UserError(f"{archive.label}: the image id {twice!r} occurs more than once")
+    return table

@@ -1,0 +1,226 @@
+"""The manifest: one row per usable image of all sets, with what its file says of itself.
+
+Order of work: rows of each set (``facetell.dataset.layouts``), what each file is (``look_at``), its
+split (``facetell.dataset.splits``), and a schema that the whole must satisfy before anything is
+written.
+"""
+
+import hashlib
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import astuple, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+
+from facetell.common.errors import UserError
+from facetell.common.labels import CLASSES, SPLITS, UNUSED
+from facetell.common.parallel import ALONE, CHUNK, in_processes
+from facetell.common.progress import progress
+from facetell.dataset.copies import BITS, perceptual_hash
+from facetell.dataset.layouts import PRESOCIAL, ROW
+from facetell.images.archive import Archive, open_archive
+from facetell.images.decoding import Facts, Unusable, inspect
+from facetell.images.reencoding import PLATFORMS, Treatment, treatment
+
+FACTS = tuple(field.name for field in fields(Facts))
+
+_text = pa.Column(str, coerce=True)
+_share = pa.Check.in_range(0, 2)
+SCHEMA = pa.DataFrameSchema(
+    {
+        "id": pa.Column(str, pa.Check.str_length(min_value=1), unique=True),
+        "set": pa.Column(str, pa.Check.str_length(min_value=1)),
+        "path": pa.Column(str, pa.Check.str_length(min_value=1)),
+        "split": pa.Column(str, pa.Check.isin([*SPLITS, UNUSED])),
+        "label": pa.Column("int8", pa.Check.isin([0, 1])),
+        "person": pa.Column(str, pa.Check.str_length(min_value=1)),
+        "generator": _text,
+        "platform": pa.Column(str, pa.Check.str_length(min_value=1)),
+        "stem": _text,
+        "ffhq_id": pa.Column("Int32", pa.Check.in_range(0, 69_999), nullable=True),
+        "psi": pa.Column("Float64", _share, nullable=True),
+        "regions": _text,
+        "laundered": pa.Column(bool),  # by us, on its way to the packed file
+        "sha256": pa.Column(str, pa.Check.str_matches(r"^[0-9a-f]{64}$")),
+        "bytes": pa.Column("int64", pa.Check.gt(0)),
+        "width": pa.Column("int32", pa.Check.gt(0)),
+        "height": pa.Column("int32", pa.Check.gt(0)),
+        "format": pa.Column(str, pa.Check.str_length(min_value=1)),
+        "mode": pa.Column(str, pa.Check.str_length(min_value=1)),
+        "jpeg_quality": pa.Column("Int16", pa.Check.in_range(1, 100), nullable=True),
+        "subsampling": _text,
+        "quant_table": _text,
+        "exif": pa.Column(bool),
+        "artefacts": _text,
+        "mask": _text,
+        "twin": _text,
+    },
+    checks=[
+        pa.Check(
+            lambda table: (table["generator"] == "") | (table["label"] == 1),
+            error="a real image has a generator",
+        ),
+    ],
+    strict=True,
+    ordered=True,
+    coerce=True,
+)
+COLUMNS = tuple(SCHEMA.columns)
+
+
+class Looked(NamedTuple):
+    """All usable images, those set aside (set, path, reason), and a hash of each usable one."""
+
+    table: pd.DataFrame
+    aside: pd.DataFrame
+    hashes: np.ndarray  # uint8 (N, 32)
+
+
+def plan(rows: Mapping[str, pd.DataFrame], launder: str | list[str] | None = None) -> pd.DataFrame:
+    """The rows of all sets in one frame, ids prefixed by their set, with laundered copies.
+
+    Parameters
+    ----------
+    rows : by the set's name, as ``facetell.dataset.layouts.rows`` gives them.
+    launder : platforms through which every pre-social image is put, one copy for each
+        (``presocial``: as it is); images that came through a platform stay as they are.
+
+    Raises
+    ------
+    UserError : there is no such platform.
+    """
+    tables = []
+    for name, table in rows.items():
+        table = table.assign(id=name + "/" + table["id"], set=name)
+        table["person"] = name + "/" + table["person"]
+        tables.append(table)
+    table = pd.concat(tables, ignore_index=True).assign(laundered=False)
+    wanted = [launder] if isinstance(launder, str) else list(launder or [])
+    if not wanted:
+        return table
+    if unknown := sorted(set(wanted) - {PRESOCIAL, *PLATFORMS}):
+        raise UserError(
+            f"data.launder: no platform {', '.join(unknown)}; there are "
+            f"{', '.join((PRESOCIAL, *PLATFORMS))}, or a list of them, or null"
+        )
+    clean = table["platform"] == PRESOCIAL
+    parts = [table[~clean]]
+    for platform in dict.fromkeys(wanted):
+        part = table[clean]
+        if platform != PRESOCIAL:
+            part = part.assign(platform=platform, laundered=True)
+            part["id"] = part["id"] + "@" + platform
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def look_at(
+    rows: pd.DataFrame, raw: Path, harmonise: Treatment | None = None, *, workers: int = 1
+) -> Looked:
+    """Read every image once: its facts, its sha256 and its perceptual hash.
+
+    All describe the image as it will be packed, that is after ``harmonise`` and laundering.
+
+    Parameters
+    ----------
+    rows : of ``plan``.
+    raw : folder with one folder of archives per set.
+    workers : processes; the result does not depend on their number.
+    """
+    everyone = harmonise or Treatment()
+    columns = ["set", "path", "id", "platform", "laundered"]
+    chunks = (
+        rows[columns].iloc[at : at + CHUNK].to_dict("records") for at in range(0, len(rows), CHUNK)
+    )
+    workers = 1 if len(rows) < ALONE else workers
+    results = in_processes(_look, chunks, raw, everyone, workers=workers)
+    table, hashes, aside = _collect(rows, progress(results, "images", -(-len(rows) // CHUNK)))
+    return Looked(table, aside, hashes)
+
+
+def _look(chunk: list[dict[str, Any]], raw: Path, everyone: Treatment) -> list[tuple[Any, ...]]:
+    """Per image its facts, bytes, sha256 and hash, or why it cannot be used."""
+    found: list[tuple[Any, ...]] = []
+    for row in chunk:
+        try:
+            data = _archive(raw / row["set"]).read(row["path"])
+            data = treatment(row, everyone)(data, row["id"])
+            facts, pixels = inspect(data)
+        except Unusable as reason:
+            found.append((str(reason),))
+            continue
+        digest = hashlib.sha256(data).digest()
+        found.append((*astuple(facts), len(data), digest, perceptual_hash(pixels)))
+    return found
+
+
+_OPEN: dict[Path, Archive] = {}  # of this process: reading the listing of a large zip takes time
+
+
+def _archive(path: Path) -> Archive:
+    if path not in _OPEN:
+        _OPEN[path] = open_archive(path)
+    return _OPEN[path]
+
+
+def _collect(
+    rows: pd.DataFrame, results: Iterator[list[tuple[Any, ...]]]
+) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
+    # few objects: small numbers and repeated words are shared, digests are kept as bytes
+    facts: dict[str, list[Any]] = {name: [] for name in (*FACTS, "bytes")}
+    digests = np.zeros((len(rows), 32), dtype=np.uint8)
+    hashes = np.zeros((len(rows), BITS // 8), dtype=np.uint8)
+    usable = np.zeros(len(rows), dtype=bool)
+    reasons = []
+    at = 0
+    for chunk in results:
+        for found in chunk:
+            if len(found) == 1:
+                reasons.append(found[0])
+            else:
+                *values, digest, hash_ = found
+                usable[at] = True
+                digests[at] = np.frombuffer(digest, dtype=np.uint8)
+                hashes[at] = np.frombuffer(hash_, dtype=np.uint8)
+                for name, value in zip(facts, values, strict=True):
+                    facts[name].append(sys.intern(value) if isinstance(value, str) else value)
+            at += 1
+    aside = rows.loc[~usable, ["set", "path"]].assign(reason=reasons).reset_index(drop=True)
+    table = rows[usable].reset_index(drop=True)
+    for name, known in facts.items():
+        table[name] = known
+    table["sha256"] = [digest.tobytes().hex() for digest in digests[usable]]
+    return table, hashes[usable], aside
+
+
+def check(manifest: pd.DataFrame) -> None:
+    """Refuse a manifest that nothing can be learnt from or measured on."""
+    for split in SPLITS:
+        for label, name in enumerate(CLASSES):
+            if not ((manifest["split"] == split) & (manifest["label"] == label)).any():
+                raise UserError(
+                    f"no usable {name} image is left for the split {split!r}: see the images set "
+                    "aside in metrics/set_aside.csv, check the folders of the data set, and what "
+                    "data.train_on and `use` of the sets leave"
+                )
+
+
+def validated(table: pd.DataFrame) -> pd.DataFrame:
+    """The manifest with the columns and types of ``SCHEMA``.
+
+    Raises
+    ------
+    UserError : a value is not as the schema wants it; the column and the value are named.
+    """
+    try:
+        return SCHEMA.validate(table[list(COLUMNS)])
+    except (pa.errors.SchemaError, pa.errors.SchemaErrors) as error:
+        lines = " ".join(str(error).split())
+        raise UserError(f"the manifest would break its schema: {lines[:400]}") from error
+
+
+assert set(ROW) <= set(COLUMNS), "every column of a layout is kept"

@@ -1,0 +1,45 @@
+"""A user's own folder of images: packed as it is into one uncompressed zip."""
+
+import os
+import zipfile
+from pathlib import Path
+
+from facetell.common.errors import UserError
+from facetell.common.files import whole
+from facetell.common.progress import progress
+from facetell.images.decoding import SUFFIXES
+
+
+def fetch(target: Path, *, root: Path) -> None:
+    """Store every image and listing (csv) below ``root`` in ``target`` (zip); the same files give
+    the same bytes.
+
+    Raises
+    ------
+    UserError : ``root`` is missing, not a folder, or has no image files.
+    """
+    if not root.is_dir():
+        raise UserError(f"data.root: there is no folder {root}")
+    wanted = (*SUFFIXES, ".csv")
+    files = sorted(
+        path for path in root.rglob("*") if path.is_file() and path.suffix.lower() in wanted
+    )
+    if not any(path.suffix.lower() in SUFFIXES for path in files):
+        raise UserError(f"data.root: no image ({', '.join(SUFFIXES)}) below {root.resolve()}")
+    with whole(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for path in progress(files, "packing the folder"):
+            name = path.relative_to(root).as_posix()
+            if not name.isprintable() and not _unicode(name):
+                raise UserError(
+                    f"data.root: the name of {os.fsencode(path)!r} is not UTF-8; rename the file"
+                )
+            entry = zipfile.ZipInfo(name)  # date fixed: 1980
+            archive.writestr(entry, path.read_bytes())
+
+
+def _unicode(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

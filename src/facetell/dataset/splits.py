@@ -1,0 +1,156 @@
+"""Who is trained on and who is tested: official splits as they are, the others drawn by face.
+
+What shows the same face (person, stem, FFHQ number, the same file, a copy of the picture) is one
+group, across sets, and a group is never divided by us.
+"""
+
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from facetell.common.errors import UserError
+from facetell.common.labels import UNUSED
+
+KEYS = ("sha256", "person", "stem", "ffhq_id")  # images equal in one of these show one face
+RANK = {"train": 0, "valid": 1, "test": 2}  # a test set stays as it is; others give way
+USES = ("all", "train", "test")
+
+
+def faces(table: pd.DataFrame, copies: list[tuple[int, int]] | None = None) -> np.ndarray:
+    """Number of the face that each row shows, int (N,): connected by ``KEYS`` or by ``copies``."""
+    edges = [np.array(copies, dtype=np.int64).reshape(-1, 2)] if copies else []
+    for key in KEYS:
+        places = np.flatnonzero(known(table[key]))
+        codes, _ = pd.factorize(table[key].iloc[places])
+        first = np.full(codes.max(initial=-1) + 1, -1, dtype=np.int64)
+        first[codes[::-1]] = places[::-1]
+        edges.append(np.stack([first[codes], places], axis=1))
+    both = np.concatenate(edges) if edges else np.zeros((0, 2), dtype=np.int64)
+    graph = coo_array(
+        (np.ones(len(both), dtype=np.int8), (both[:, 0], both[:, 1])), (len(table),) * 2
+    )
+    return connected_components(graph, directed=False)[1]
+
+
+def assign(
+    table: pd.DataFrame, face: np.ndarray, *, valid: float, test: float, seed: int
+) -> "pd.Series[str]":
+    """A split for every row.
+
+    A set with official splits keeps them (``valid`` is drawn from its training images where it is
+    missing). Of the others, a face that has an official split elsewhere follows it, and the rest
+    are drawn: shares ``valid`` and ``test`` (0 to 1) of the faces of each set and class, in the
+    order of a hash of seed and name.
+    """
+    split = table["split"].astype(object).where(table["split"].notna(), "")
+    sets = table.groupby("set")["split"].unique()
+    lacks_valid = {
+        name for name, found in sets.items() if "train" in found and "valid" not in found
+    }
+    open_ = split == ""
+    fixed = split[~open_].map(RANK).groupby(face[~open_.to_numpy()]).max()
+    sides = {rank: name for name, rank in RANK.items()}
+    follows = pd.Series(face, index=table.index).map(fixed).map(sides)
+    split = split.where(~open_, follows.fillna(""))
+    _draw(split, table, face, split == "", {"test": test, "valid": valid}, seed)
+    more = (split == "train") & table["set"].isin(lacks_valid) & ~open_
+    # a face that another set trains on must not be moved to validation
+    elsewhere = (split == "train") & ~more
+    more &= ~pd.Series(face, index=table.index).isin(face[elsewhere.to_numpy()])
+    split[more] = ""
+    _draw(split, table, face, more, {"valid": valid}, seed)
+    return split
+
+
+def _draw(
+    split: "pd.Series[str]",
+    table: pd.DataFrame,
+    face: np.ndarray,
+    where: "pd.Series[bool]",
+    shares: dict[str, float],
+    seed: int,
+) -> None:
+    """Fill ``split`` at the rows ``where``: these faces in these shares, the rest in training."""
+    if not where.any():
+        return
+    draw = table.loc[where, ["set", "label", "person"]].assign(face=face[where.to_numpy()])
+    groups = draw.groupby("face").agg(
+        name=("person", "min"), label=("label", "mean"), set=("set", "min")
+    )
+    groups["label"] = groups["label"].round()
+    groups["order"] = [
+        hashlib.sha256(f"{seed}/{name}".encode()).hexdigest() for name in groups["name"]
+    ]
+    chosen: dict[int, str] = {}
+    for _, stratum in groups.sort_values("order").groupby(["set", "label"]):
+        start = 0
+        for name, portion in shares.items():
+            stop = start + (max(1, round(portion * len(stratum))) if portion else 0)
+            chosen |= dict.fromkeys(stratum.index[start:stop], name)
+            start = stop
+    split[where] = draw["face"].map(chosen).fillna("train").to_numpy()
+
+
+def used(
+    table: pd.DataFrame, *, train_on: str | list[str], uses: dict[str, str]
+) -> "pd.Series[str]":
+    """Splits with ``unused`` for what is neither to be trained on nor tested.
+
+    Parameters
+    ----------
+    table : columns set, platform, split.
+    train_on : platforms and sets whose training and validation images are used, or ``combined``
+        (all). Images must be of a named platform, if any is named, and of a named set, if any is.
+        Test images stay, whatever their platform and set.
+    uses : by set ``all``, ``train`` (its test images are left out) or ``test`` (only them).
+
+    Raises
+    ------
+    UserError : there is no such platform or set, or no such use.
+    """
+    split = table["split"].copy()
+    for name, use in uses.items():
+        if use not in USES:
+            raise UserError(f"data.sets.{name}.use: no {use!r}; there are {', '.join(USES)}")
+        mine = table["set"] == name
+        if use == "train":
+            split[mine & (split == "test")] = UNUSED
+        if use == "test":
+            split[mine & (split != "test")] = UNUSED
+    platforms, sets = named(train_on, set(table["platform"]), set(table["set"]))
+    learnt = split.isin(["train", "valid"])
+    for column, wanted in (("platform", platforms), ("set", sets)):
+        if wanted:
+            split[learnt & ~table[column].isin(wanted)] = UNUSED
+    return split
+
+
+def named(
+    train_on: str | list[str], platforms: Iterable[str], sets: Iterable[str]
+) -> tuple[list[str], list[str]]:
+    """The platforms and the sets that ``train_on`` names; none of either where all are meant.
+
+    Raises
+    ------
+    UserError : it names what is neither in ``platforms`` nor in ``sets``, nor ``combined``.
+    """
+    wanted = [train_on] if isinstance(train_on, str) else list(train_on)
+    if "combined" in wanted:
+        return [], []
+    known_platforms, known_sets = sorted(set(platforms)), sorted(set(sets))
+    if unknown := sorted({*map(str, wanted)} - {*known_platforms, *known_sets}):
+        raise UserError(
+            f"data.train_on: no {', '.join(unknown)} in this data; there are the platforms "
+            f"{', '.join(known_platforms)}, the sets {', '.join(known_sets)}, and combined"
+        )
+    chosen = [name for name in known_platforms if name in wanted]
+    return chosen, [name for name in known_sets if name in wanted and name not in chosen]
+
+
+def known(column: "pd.Series[object]") -> np.ndarray:
+    """Where a column says something, bool (N,): neither missing nor empty."""
+    return (column.notna() & (column.astype(str) != "")).to_numpy()

@@ -1,0 +1,77 @@
+"""Scores of every variant of the test images: perturbed copies, and twins without artefacts."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+
+from facetell.common.progress import progress
+from facetell.evaluation.predictions import CONTROL
+from facetell.images.decoding import decode
+from facetell.images.loading import Images, fit, scoring_batches, to_unit
+from facetell.models.detector import Detector
+from facetell.models.inference import evaluating, margin_of, to_numpy
+
+Perturb = Callable[[torch.Tensor, list[str]], torch.Tensor]
+
+# A processor scores ResNet50 at the same rate in batches of 4 to 64, so there the batch that needs
+# less memory; a GPU wants more at once.
+BATCH = {"cpu": 16, "cuda": 64}
+
+
+def variant_margins(
+    detector: Detector,
+    images: Images,
+    variants: Mapping[str, Perturb],
+    device: torch.device,
+    *,
+    workers: int = 0,
+) -> dict[str, np.ndarray]:
+    """Margins by variant, each float64 (N,), ``clean`` first: every image is decoded once, then
+    perturbed in memory.
+
+    ``variants`` take float RGB in [0, 1] (B, 3, S, S) on the device and the images' ids. Where the
+    packed file has twins, a variant ``without_artefacts`` scores them in the place of their
+    images: the same rendering, without what was planted.
+    """
+    ids, parts, control = images.packed.ids, [], []
+    total = len(images) * (1 + len(variants))
+    with (
+        evaluating(detector),
+        torch.inference_mode(),
+        progress(None, "scoring images x variants", total) as bar,
+    ):
+        for indices, pixels, _ in scoring_batches(images, BATCH[device.type], workers):
+            clean = to_unit(pixels, device)
+            names = [ids[index] for index in indices.tolist()]
+            rows = [margin_of(detector, clean)]
+            bar.update(len(names))
+            for perturb in variants.values():
+                # a GPU still computes the last variant while the next one is perturbed
+                rows.append(margin_of(detector, perturb(clean, names)))
+                bar.update(len(names))
+            parts.append(to_numpy(torch.stack(rows)))
+            twins = [images.packed.twin(index) for index in indices.tolist()]
+            control.append(_with_twins(detector, images.size, parts[-1][0], twins, device))
+    scores = dict(zip(("clean", *variants), np.concatenate(parts, axis=1), strict=True))
+    if any(part is not None for part in control):
+        scores[CONTROL] = np.concatenate(
+            [parts[at][0] if part is None else part for at, part in enumerate(control)]
+        )
+    return scores
+
+
+def _with_twins(
+    detector: Detector,
+    size: int,
+    clean: np.ndarray,
+    twins: list[bytes | None],
+    device: torch.device,
+) -> np.ndarray | None:
+    at = [index for index, twin in enumerate(twins) if twin]
+    if not at:
+        return None
+    pixels = torch.stack([fit(decode(twin), size) for twin in twins if twin])
+    replaced = clean.copy()
+    replaced[at] = to_numpy(margin_of(detector, to_unit(pixels, device)))
+    return replaced

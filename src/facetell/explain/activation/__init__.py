@@ -1,0 +1,1 @@
+"""What single channels respond to: activation maps and activation maximisation."""

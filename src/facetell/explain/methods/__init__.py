@@ -1,0 +1,1 @@
+"""Explanation methods, one family a module; each registers itself."""

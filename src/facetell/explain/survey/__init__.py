@@ -1,0 +1,1 @@
+"""What a whole test set says of a detector: class means, face regions, examples."""

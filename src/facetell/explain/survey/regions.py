@@ -1,0 +1,305 @@
+"""Which parts of a face a detector looks at: relevance against area, in an aligned frame.
+
+FFHQ photos, and all faces that StyleGANs made after them (140k among them), are cut by the same
+rule (Karras et al. 2019, ``recreate_aligned_images``): with e the distance of the eyes and m that
+from the eyes to the mouth, half a side is max(2 e, 1.8 m), and the centre lies 0.1 m below the
+eyes. So the eyes lie a quarter of the side apart or less, between 0.47 and 0.48 from the top, and
+the mouth at 0.75 or above. The outlines here follow from that and were checked on the mean of 400
+faces of the 140k set. They say where a map is, not whether it is right.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from facetell.common.errors import UserError
+from facetell.explain.trust.image_means import Tally
+from facetell.explain.trust.planted import enlarge_all
+from facetell.metrics.intervals import Resamples, interval
+
+Outline = tuple[tuple[float, float], ...]  # corners (x, y), in sides from the left and the top
+REGIONS = ("background", "hair", "ears", "skin", "brows", "eyes", "nose", "mouth")
+REPLACED = ("left_eye", "right_eye", "nose", "mouth")  # as ciplab's manifest names them
+PARTS = ("positive", "negative", "absolute")
+
+
+def _oval(x: float, y: float, rx: float, ry: float) -> Outline:
+    turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+    return tuple(zip((x + rx * np.cos(turn)).tolist(), (y + ry * np.sin(turn)).tolist(),
+                     strict=True))  # fmt: skip
+
+
+def _both(outline: Outline) -> tuple[Outline, Outline]:
+    """An outline of the picture's left half, and its mirror image."""
+    return outline, tuple((1 - x, y) for x, y in outline)
+
+
+def _box(left: float, top: float, right: float, bottom: float) -> Outline:
+    return ((left, top), (right, top), (right, bottom), (left, bottom))
+
+
+# Later regions lie upon earlier ones; background is what remains: backdrop, neck and clothes.
+_FFHQ: dict[str, tuple[Outline, ...]] = {
+    "hair": (
+        ((0.14, 0.50), (0.15, 0.32), (0.20, 0.18), (0.30, 0.08), (0.42, 0.025), (0.50, 0.02),
+         (0.58, 0.025), (0.70, 0.08), (0.80, 0.18), (0.85, 0.32), (0.86, 0.50)),
+    ),
+    "ears": _both(_oval(0.205, 0.56, 0.045, 0.10)),
+    "skin": (
+        ((0.24, 0.45), (0.25, 0.33), (0.30, 0.23), (0.38, 0.175), (0.50, 0.16), (0.62, 0.175),
+         (0.70, 0.23), (0.75, 0.33), (0.76, 0.45), (0.755, 0.60), (0.73, 0.72), (0.66, 0.84),
+         (0.58, 0.91), (0.50, 0.93), (0.42, 0.91), (0.34, 0.84), (0.27, 0.72), (0.245, 0.60)),
+    ),
+    "brows": _both(((0.27, 0.43), (0.29, 0.385), (0.36, 0.37), (0.45, 0.39), (0.455, 0.43))),
+    "eyes": _both(_oval(0.375, 0.473, 0.08, 0.042)),
+    "nose": (((0.465, 0.45), (0.535, 0.45), (0.59, 0.62), (0.58, 0.655), (0.50, 0.67),
+              (0.42, 0.655), (0.41, 0.62)),),
+    "mouth": (_oval(0.5, 0.742, 0.135, 0.062),),
+}  # fmt: skip
+
+# The renderer's own numbers: eyes at 0.47 and 0.119 beside the middle on average, brows at 0.408,
+# wings of the nose at 0.62, lips at 0.735, outline and ears of `facetell.dataset.rendered.face`;
+# widened by what pose and person move them. Ears reach down to where earrings hang.
+_DEMO: dict[str, tuple[Outline, ...]] = {
+    "hair": (
+        ((0.245, 0.50), (0.23, 0.32), (0.265, 0.19), (0.34, 0.12), (0.42, 0.09), (0.50, 0.08),
+         (0.58, 0.09), (0.66, 0.12), (0.735, 0.19), (0.77, 0.32), (0.755, 0.50)),
+    ),
+    "ears": _both(((0.215, 0.46), (0.235, 0.43), (0.265, 0.44), (0.28, 0.60), (0.275, 0.69),
+                   (0.215, 0.69))),
+    "skin": (
+        ((0.265, 0.42), (0.285, 0.31), (0.34, 0.25), (0.50, 0.235), (0.66, 0.25), (0.715, 0.31),
+         (0.735, 0.42), (0.73, 0.58), (0.70, 0.71), (0.645, 0.81), (0.56, 0.885), (0.50, 0.895),
+         (0.44, 0.885), (0.355, 0.81), (0.30, 0.71), (0.27, 0.58)),
+    ),
+    "brows": _both(((0.295, 0.425), (0.31, 0.385), (0.38, 0.37), (0.45, 0.38), (0.455, 0.425))),
+    "eyes": _both(_oval(0.381, 0.472, 0.075, 0.043)),
+    "nose": (((0.475, 0.45), (0.525, 0.45), (0.562, 0.60), (0.562, 0.635), (0.50, 0.655),
+              (0.438, 0.635), (0.438, 0.60)),),
+    "mouth": (_oval(0.5, 0.742, 0.11, 0.055),),
+}  # fmt: skip
+FRAMES = {"ffhq": _FFHQ, "demo": _DEMO}
+
+
+@lru_cache(maxsize=16)
+def labels(size: int, frame: str = "ffhq") -> np.ndarray:
+    """The region of every pixel, uint8 (size, size), an index into ``REGIONS``.
+
+    A pixel belongs to the topmost region that holds its centre, so to exactly one. The array is
+    shared: it is not to be written to.
+    """
+    if frame not in FRAMES:
+        raise UserError(f"there is no face frame {frame!r}; there are {', '.join(FRAMES)}")
+    found = np.zeros((size, size), dtype=np.uint8)
+    for name, outlines in FRAMES[frame].items():
+        for outline in outlines:
+            found[_inside(outline, size)] = REGIONS.index(name)
+    found.setflags(write=False)
+    return found
+
+
+def area_shares(size: int, frame: str = "ffhq") -> dict[str, float]:
+    """Each region's share of the picture; they sum to 1."""
+    counts = np.bincount(labels(size, frame).ravel(), minlength=len(REGIONS))
+    return {name: float(count / size**2) for name, count in zip(REGIONS, counts, strict=True)}
+
+
+def relevance(maps: np.ndarray, part: str) -> np.ndarray:
+    """The part of signed maps that counts: ``positive`` speaks for the explained class,
+    ``negative`` against it, ``absolute`` either way; float64, at least 0."""
+    if part not in PARTS:
+        raise UserError(f"there is no part {part!r} of a map; there are {', '.join(PARTS)}")
+    values = np.asarray(maps, dtype=np.float64)
+    if part == "absolute":
+        return np.abs(values)
+    return np.clip(values if part == "positive" else -values, 0, None)
+
+
+def shares(maps: np.ndarray, *, size: int, frame: str = "ffhq", part: str = "positive") -> (
+    np.ndarray
+):  # fmt: skip
+    """Share of each map's relevance that lies in each of ``REGIONS``, (B, 8); rows sum to 1.
+
+    Maps (B, h, w) are enlarged to ``size``, the side of the images. A map without relevance has
+    NaN.
+    """
+    large = relevance(enlarge_all(maps, size), part).reshape(len(maps), -1)
+    member = labels(size, frame).ravel()[:, None] == np.arange(len(REGIONS))
+    return _share(large @ member.astype(float), large.sum(axis=1)[:, None])
+
+
+class RegionTally:
+    """Relevance by region over a whole set, batch by batch, for any number of maps and classes."""
+
+    def __init__(self, size: int, frame: str = "ffhq", part: str = "positive") -> None:
+        self.size, self.frame, self.part = size, frame, part
+        self.areas = area_shares(size, frame)
+        self._tally = Tally(("method", "layer", "class"))
+
+    def add(
+        self,
+        maps: Mapping[str, Mapping[str, np.ndarray]],
+        classes: Sequence[str],
+        persons: Sequence[Any],
+    ) -> None:
+        """Take a batch: ``maps[method][layer]`` (B, h, w), the class and person of each image."""
+        for method, layers in maps.items():
+            for layer, values in layers.items():
+                found = shares(values, size=self.size, frame=self.frame, part=self.part)
+                for name in dict.fromkeys(classes):
+                    rows = [row for row, own in enumerate(classes) if own == name]
+                    self._tally.add(
+                        (method, layer, name),
+                        dict(zip(REGIONS, found[rows].T, strict=True)),
+                        [persons[row] for row in rows],
+                    )
+
+    def table(self, *, resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+        """One row per method, layer, class and region: ``n`` images, ``persons``, ``share`` of the
+        relevance, ``area`` share and their ``ratio``, share and ratio with 95% intervals by person
+        (``_low``, ``_high``), and ``undefined`` images that have no relevance."""
+        rows = []
+        for record in self._tally.table(resamples=resamples, seed=seed).to_dict("records"):
+            for region in REGIONS:
+                row = {name: record[name] for name in (*self._tally.columns, "n", "persons")}
+                undefined = record.get(f"{region}_undefined", 0)
+                row |= {"region": region, "undefined": 0 if undefined != undefined else undefined}
+                row["area"] = area = self.areas[region]
+                for end in ("", "_low", "_high"):
+                    row[f"share{end}"] = value = record[f"{region}{end}"]
+                    row[f"ratio{end}"] = value / area if area else float("nan")
+                rows.append(row)
+        return pd.DataFrame(rows)
+
+    def ranking(
+        self, key: tuple[str, str, str], *, resamples: int = 1000, seed: int = 0
+    ) -> list["Place"]:
+        """Regions of one (method, layer, class) by ratio, the highest first."""
+        values = self._tally.values(key)
+        table = np.stack([values[region] for region in REGIONS], axis=1)
+        known = np.isfinite(table).all(axis=1)
+        if not known.any():
+            return []
+        areas = np.array([self.areas[region] for region in REGIONS])
+        there = areas > 0  # a small picture may have no pixel of a region
+        ratios = table[known][:, there] / areas[there]
+        persons = [name for name, fine in zip(self._tally.persons(key), known, strict=True) if fine]
+        draws = Resamples(persons, resamples=resamples, seed=seed)
+        means = ratios.mean(axis=0)
+        drawn = draws.sums(ratios - means) / draws.sums(np.ones((len(ratios), 1))) + means
+        names = np.array(REGIONS)[there]
+        order = np.argsort(-means, kind="stable")
+        places = []
+        for rank, column in enumerate(order):
+            low, high = interval(drawn[:, column])
+            sure = True
+            if rank + 1 < len(order):
+                sure = interval(drawn[:, column] - drawn[:, order[rank + 1]])[0] > 0
+            places.append(Place(str(names[column]), float(means[column]), low, high, sure))
+        return places
+
+
+@dataclass(frozen=True)
+class Place:
+    """A region in a ranking: relevance over area with its 95% interval, and whether it is certain
+    (the paired interval of the difference leaves out 0) that it is above the next."""
+
+    region: str
+    ratio: float
+    low: float
+    high: float
+    above_next: bool
+
+
+def sentence(model: str, class_: str, places: Sequence[Place], *, n: int, persons: int) -> str:
+    """What a model looks at, for a reader: regions that certainly get more than their area."""
+    whom = f"{n} {class_} images of {persons} persons"
+    if not places:
+        return f"{model}: no map of {whom} has any relevance, so nothing can be said."
+    more = [place for place in places if place.low > 1]
+    if not more:
+        return f"{model} looks at no region certainly more than its area would make it ({whom})."
+    first, *others = more
+    text = (
+        f"{model} looks {_times(first)} times as much at the {first.region} as its area would "
+        f"make it"
+    )
+    if others:
+        text += ", then at the " + ", the ".join(
+            f"{place.region} ({_times(place)})" for place in others
+        )
+    text += f"; 95% intervals, {whom}."
+    unsure = [
+        f"{one.region} and {two.region}"
+        for one, two in itertools.pairwise(more)
+        if not one.above_next
+    ]
+    if unsure:
+        text += f" Which comes first is not certain for {'; '.join(unsure)}."
+    return text
+
+
+def replaced(
+    maps: np.ndarray,
+    regions: Sequence[str],
+    *,
+    size: int,
+    frame: str = "ffhq",
+    part: str = "positive",
+    mirrored: bool = False,
+) -> dict[str, np.ndarray]:
+    """Relevance in the regions that were replaced in each image of ciplab, (B,) each.
+
+    ``regions`` are the manifest's, names joined by "+"; where they are empty or unknown all is
+    NaN. ``share`` of the relevance, ``area`` share and ``ratio``. An image without relevance has
+    share 0. The left eye is taken for the one in the picture's left half, ``mirrored`` for the
+    other; the set does not say which is meant, and its faces are centred but not aligned, so the
+    outlines of ``frame`` are only roughly right for it.
+    """
+    large = relevance(enlarge_all(maps, size), part)
+    masks = np.stack([_replaced_mask(names, size, frame, mirrored) for names in regions])
+    area = masks.mean(axis=(1, 2))
+    inside, total = (large * masks).sum(axis=(1, 2)), large.sum(axis=(1, 2))
+    share = np.where(area > 0, np.nan_to_num(_share(inside, total)), np.nan)
+    area = np.where(area > 0, area, np.nan)
+    return {"share": share, "area": area, "ratio": share / area}
+
+
+def _replaced_mask(names: str, size: int, frame: str, mirrored: bool) -> np.ndarray:
+    wrong = set(names.split("+")) - {*REPLACED, ""}
+    if wrong:
+        raise UserError(f"unknown replaced regions {sorted(wrong)}; there are {REPLACED}")
+    found, mask = labels(size, frame), np.zeros((size, size), dtype=bool)
+    left = np.arange(size) < size / 2
+    halves = {"left": ~left if mirrored else left, "right": left if mirrored else ~left}
+    for name in filter(None, names.split("+")):
+        side, _, organ = name.rpartition("_")
+        whole = found == REGIONS.index("eyes" if organ == "eye" else organ)
+        mask |= whole & halves[side] if side else whole
+    return mask
+
+
+def _inside(outline: Outline, size: int) -> np.ndarray:
+    """Pixels (size, size) whose centre lies in a polygon, by counting the edges to their left."""
+    centres = (np.arange(size) + 0.5) / size
+    x, y = centres[None, :], centres[:, None]
+    odd = np.zeros((size, size), dtype=bool)
+    for (x0, y0), (x1, y1) in zip(outline, outline[1:] + outline[:1], strict=True):
+        crosses = (y0 <= y) != (y1 <= y)
+        at = x0 + (y - y0) * ((x1 - x0) / (y1 - y0)) if y0 != y1 else np.zeros_like(y)
+        odd ^= crosses & (at <= x)
+    return odd
+
+
+def _share(inside: np.ndarray, total: np.ndarray) -> np.ndarray:
+    total = np.broadcast_to(total, inside.shape)
+    return np.divide(inside, total, out=np.full(inside.shape, np.nan), where=total > 0)
+
+
+def _times(place: Place) -> str:
+    return f"{place.ratio:.1f} [{place.low:.1f}, {place.high:.1f}]"

@@ -1,0 +1,117 @@
+"""Would a measure without truth have picked the maps that find the truth?
+
+Faithfulness can be measured on any photograph, planted truth only on rendered ones. Where both are
+known, Kendall's tau-b (1945) of the two rankings of maps says how far the first may stand in for
+the second: 1 the same order, 0 none, -1 the reverse.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import kendalltau
+
+from facetell.common.errors import UserError
+from facetell.metrics.intervals import Resamples, interval
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Kendall's tau-b with its 95% interval over persons, of ``maps`` ranked maps.
+
+    ``n`` images and ``persons`` have the measure; NaN where a ranking is all ties.
+    """
+
+    tau: float
+    low: float
+    high: float
+    maps: int
+    n: int
+    persons: int
+
+
+def agreement(
+    measure: np.ndarray,
+    truth: np.ndarray,
+    persons: Sequence[Any],
+    truth_persons: Sequence[Any] | None = None,
+    *,
+    higher_is_better: bool = True,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Agreement:
+    """How alike maps are ranked by their mean ``measure`` and by their mean ``truth``.
+
+    Parameters
+    ----------
+    measure, truth : values per image and map, (N, M) and (N', M), the maps in the same order;
+        high truth is good. The images may differ; persons that both know are drawn together.
+    persons, truth_persons : of the images, (N,) and (N',); the second only where it differs.
+    higher_is_better : False reverses the measure, so that a good one has a positive tau.
+
+    Raises
+    ------
+    UserError : fewer than two maps, shapes that do not fit, or values that are not finite.
+    """
+    others = persons if truth_persons is None else truth_persons
+    measure, truth = np.asarray(measure, dtype=float), np.asarray(truth, dtype=float)
+    if measure.ndim != 2 or truth.ndim != 2 or measure.shape[1] != truth.shape[1]:
+        raise UserError(f"measure {measure.shape} and truth {truth.shape} rank different maps")
+    if len(persons) != len(measure) or len(others) != len(truth):
+        raise UserError("each image needs its person, of the measure and of the truth")
+    if measure.shape[1] < 2 or not (np.isfinite(measure).all() and np.isfinite(truth).all()):
+        raise UserError("a ranking needs at least two maps with finite values; leave others out")
+    sign = 1.0 if higher_is_better else -1.0
+    draws = Resamples([*persons, *others], resamples=resamples, seed=seed)
+    first, second = slice(0, len(measure)), slice(len(measure), None)
+    ours = _means(sign * measure, draws, first)
+    theirs = _means(truth, draws, second)
+    taus = np.array([_tau(one, other) for one, other in zip(ours, theirs, strict=True)])
+    tau = _tau(sign * measure.mean(axis=0), truth.mean(axis=0))
+    low, high = interval(taus) if np.isfinite(taus).any() else [float("nan")] * 2
+    return Agreement(tau, low, high, measure.shape[1], len(measure), len(set(persons)))
+
+
+def agreements(
+    measures: Mapping[str, np.ndarray],
+    truth: np.ndarray,
+    persons: Sequence[Any],
+    truth_persons: Sequence[Any] | None = None,
+    *,
+    higher_is_better: Mapping[str, bool],
+    resamples: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """One row per measure, in the order given: ``measure`` and the fields of ``Agreement``."""
+    rows = [
+        {"measure": name}
+        | asdict(
+            agreement(
+                values,
+                truth,
+                persons,
+                truth_persons,
+                higher_is_better=higher_is_better[name],
+                resamples=resamples,
+                seed=seed,
+            )
+        )
+        for name, values in measures.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _means(values: np.ndarray, draws: Resamples, rows: slice) -> np.ndarray:
+    """Means (R, M) over each draw; NaN where none of the images was drawn."""
+    counts = draws.sums(np.ones((len(values), 1)), rows)
+    centre = values.mean(axis=0)  # draws are summed in float32: take the large part away first
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return draws.sums(values - centre, rows) / counts + centre
+
+
+def _tau(one: np.ndarray, other: np.ndarray) -> float:
+    if not (np.isfinite(one).all() and np.isfinite(other).all()):
+        return float("nan")
+    return float(kendalltau(one, other).statistic)

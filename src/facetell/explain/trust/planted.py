@@ -1,0 +1,289 @@
+"""Maps against the truth: how much of the relevance lies where the artefacts were planted.
+
+Relevance mass accuracy and relevance rank accuracy: Arras et al., "CLEVR-XAI" (Information Fusion
+2022). Pointing game with a tolerance of 15 pixels in 224: Zhang et al., "Top-down Neural Attention
+by Excitation Backprop" (IJCV 2018). Only what speaks for fake counts: the positive part of a map.
+Equal values are given every order with the same probability, and what is returned is the
+expectation over these, so that no place of the picture is favoured.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.ndimage import distance_transform_edt, sobel
+from scipy.special import logit
+from sklearn.metrics import roc_auc_score
+from torch import from_numpy
+from torch.nn.functional import interpolate
+
+from facetell.common.errors import UserError
+from facetell.common.seeding import seed_of
+from facetell.explain.trust.image_means import Tally
+
+TOLERANCE = 15 / 224  # of the side
+METRICS = ("rma", "rra", "pointing", "pointing_near")
+CHANCE = {"rma": "area", "rra": "area", "pointing": "area", "pointing_near": "area_near"}
+RECOGNISED, GUESSED = 0.95, 0.05  # accuracy with artefacts; how far from one half without
+_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+
+
+def enlarge_all(maps: np.ndarray, size: int) -> np.ndarray:
+    """Bilinear enlargement of maps (B, h, w) to float32 (B, size, size); others are kept."""
+    maps = np.ascontiguousarray(maps, dtype=np.float32)
+    if maps.shape[1:] == (size, size):
+        return maps
+    wide = interpolate(from_numpy(maps)[:, None], (size, size), mode="bilinear")
+    return wide[:, 0].numpy()
+
+
+def mass_accuracy(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """Share of the positive relevance that lies inside the masks, (B,) in [0, 1].
+
+    ``maps`` (B, S, S), ``masks`` bool (B, S, S). Chance is the mask's share of the area; a map
+    without positive relevance counts as 0.
+    """
+    positive = np.clip(maps, 0, None, dtype=np.float64)
+    total = positive.sum(axis=(1, 2))
+    inside = (positive * masks).sum(axis=(1, 2))
+    return np.divide(inside, total, out=np.zeros_like(total), where=total > 0)
+
+
+def rank_accuracy(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """Share of the K most relevant pixels that lie inside the mask of K pixels, (B,) in [0, 1].
+
+    Shapes, chance and maps without positive relevance as in ``mass_accuracy``.
+    """
+    return _rank_accuracy(maps, masks[:, None])[:, 0]
+
+
+def _rank_accuracy(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """The same of each map with several masks, (B, M, S, S): (B, M)."""
+    values = np.clip(maps, 0, None).reshape(len(maps), -1)
+    inside = masks.reshape(*masks.shape[:2], -1)
+    shares = np.zeros(masks.shape[:2])
+    for row, value in enumerate(values):
+        ordered = np.sort(value)[::-1]
+        if ordered[0] <= 0:
+            continue
+        for column, mask in enumerate(inside[row]):
+            count = int(mask.sum())
+            if count:
+                last, within = ordered[count - 1], value[mask]
+                above, level = (ordered > last).sum(), (ordered == last).sum()
+                places = (count - above) / level  # of a tied pixel, to be among the K
+                found = (within > last).sum() + places * (within == last).sum()
+                shares[row, column] = found / count
+    return shares
+
+
+def pointing(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """Whether the most relevant pixel lies inside the mask, (B,); with ties, how probably.
+
+    Shapes, chance and maps without positive relevance as in ``mass_accuracy``.
+    """
+    highest = maps.max(axis=(1, 2), keepdims=True)
+    peak = (maps == highest) & (highest > 0)
+    hits = (peak & masks).sum(axis=(1, 2))
+    return hits / np.maximum(1, peak.sum(axis=(1, 2)))
+
+
+def near(masks: np.ndarray, tolerance: float = TOLERANCE) -> np.ndarray:
+    """Masks (B, S, S) with all pixels whose centre lies within ``tolerance`` sides of one of
+    theirs."""
+    reach = tolerance * masks.shape[-1]
+    return np.stack(
+        [distance_transform_edt(~mask) <= reach if mask.any() else mask for mask in masks]
+    )
+
+
+def gated(
+    with_: np.ndarray, without: np.ndarray, threshold: float, sure: float = RECOGNISED
+) -> np.ndarray:
+    """Which fakes are fake to the model because of what was planted, bool (B,).
+
+    ``with_`` and ``without`` (B,) are the margins of the fake and of its twin, the same rendering
+    without artefacts. The first must be fake with a probability of at least ``sure``, the verdict
+    on the second real: elsewhere there is little to find. ``sure`` = 0 leaves the verdicts alone.
+    """
+    least = max(threshold, float(logit(sure)))
+    return (np.asarray(with_) >= least) & (np.asarray(without) < threshold)
+
+
+def model_gate(
+    real: np.ndarray, with_: np.ndarray, without: np.ndarray, threshold: float
+) -> dict[str, float | bool]:
+    """Whether a model tells fakes by the artefacts and by nothing else.
+
+    ``real`` margins of real images, ``with_`` and ``without`` those of fakes and their twins.
+    Accuracy has both classes count alike, and twins in place of fakes should leave it at one half.
+    ``passed`` asks for at least 0.95 with artefacts and within 0.05 of one half without.
+    """
+    passed = float(np.mean(np.asarray(real) < threshold))
+    found = {"with": with_, "without": without}
+    result: dict[str, float | bool] = {}
+    for name, margins in found.items():
+        share = float(np.mean(np.asarray(margins) >= threshold))
+        result[f"accuracy_{name}"] = (passed + share) / 2
+        labels = np.repeat([0, 1], [len(real), len(margins)])
+        result[f"auc_{name}"] = float(roc_auc_score(labels, np.concatenate([real, margins])))
+    result["passed"] = (
+        result["accuracy_with"] >= RECOGNISED
+        and abs(result["accuracy_without"] - 0.5) <= GUESSED
+    )  # fmt: skip
+    return result
+
+
+def baselines(images: np.ndarray, ids: Sequence[object], *, seed: int = 0) -> dict[str, np.ndarray]:
+    """Maps that know nothing of any model, each float32 (B, S, S).
+
+    ``random`` is uniform noise, seeded by ``seed`` and the image's id; ``centre`` a Gaussian in
+    the middle, a quarter of the side wide (its standard deviation); ``edges`` the Sobel magnitude
+    of the luma. ``images`` are RGB (B, 3, S, S) of any scale.
+    """
+    size = images.shape[-1]
+    noise = [np.random.default_rng(seed_of(seed, "map", name)).random((size, size)) for name in ids]
+    away = (np.arange(size) + 0.5) / size - 0.5
+    bell = np.exp(-0.5 * (away / 0.25) ** 2)
+    luma = np.tensordot(np.asarray(images, dtype=np.float64), _LUMA, axes=(1, 0))
+    edges = np.hypot(sobel(luma, axis=1), sobel(luma, axis=2))
+    maps = {
+        "random": np.stack(noise),
+        "centre": np.broadcast_to(np.outer(bell, bell), luma.shape),
+        "edges": edges,
+    }
+    return {name: values.astype(np.float32) for name, values in maps.items()}
+
+
+def scores(maps: np.ndarray, masks: np.ndarray) -> dict[str, np.ndarray]:
+    """The four ``METRICS`` of each map, (B,), and what an even map would get: ``area`` and
+    ``area_near``, the shares of the masks and of their surroundings.
+
+    Maps of any size (B, h, w) are enlarged to the masks', bool (B, S, S).
+
+    Raises
+    ------
+    UserError : a mask is empty, sizes do not fit or a value is not finite.
+    """
+    masks = _checked(masks)
+    if len(maps) != len(masks):
+        raise UserError(f"each map needs its mask; got {len(maps)} maps, {len(masks)} masks")
+    found = _scores(maps, masks[:, None], near(masks)[:, None])
+    return {name: values[:, 0] for name, values in found.items()}
+
+
+class Leaderboard:
+    """Which method at which layer finds what was planted; memory grows by numbers, not by maps.
+
+    Artefacts sit on heads, so a map that always points at the middle beats the area share without
+    knowing anything of the image. The level that means "finds nothing" is what a map gets with
+    masks of other persons' fakes: ``<metric>_elsewhere``. A map that does not depend on where this
+    image's artefact lies, the centre prior among them, has the same for both in expectation.
+
+    ``pool`` are the masks bool (M, S, S) of the fakes that are scored, ``pool_persons`` theirs.
+    """
+
+    def __init__(
+        self, pool: np.ndarray, pool_persons: Sequence[Any], *, others: int = 8, seed: int = 0
+    ) -> None:
+        self._pool = _checked(pool)
+        self._pool_near = near(self._pool)
+        self._pool_persons = np.asarray(pool_persons, dtype=str)
+        self.others, self.seed = others, seed
+        self._tally = Tally(("source", "fakes", "method", "layer"))
+
+    def add(
+        self,
+        maps: Mapping[str, Mapping[str, np.ndarray]],
+        masks: np.ndarray,
+        ids: Sequence[Any],
+        persons: Sequence[Any],
+        *,
+        source: str = "trained",
+        fakes: str = "all",
+    ) -> None:
+        """Take a batch: ``maps[method][layer]`` (B, h, w), ``masks`` bool (B, S, S).
+
+        ``source`` and ``fakes`` keep apart what is set side by side: trained, untrained,
+        baseline; single, several, a kind. Several untrained networks may be added one after the
+        other: ``n`` then counts maps, and persons stay the unit of the intervals. Fakes that the
+        model does not tell by their artefacts (``gated``) are to be left out beforehand.
+
+        Raises
+        ------
+        UserError : as ``scores``, or there is no other person in the pool.
+        """
+        masks = _checked(masks)
+        drawn = np.stack([self._drawn(*pair) for pair in zip(ids, persons, strict=True)])
+        every = np.concatenate([masks[:, None], self._pool[drawn]], axis=1)
+        wide = np.concatenate([near(masks)[:, None], self._pool_near[drawn]], axis=1)
+        for method, layers in maps.items():
+            for layer, values in layers.items():
+                found = _scores(values, every, wide)
+                row = {name: numbers[:, 0] for name, numbers in found.items()}
+                for name in METRICS:
+                    elsewhere = found[name][:, 1:].mean(axis=1)
+                    row[f"{name}_elsewhere"] = elsewhere
+                    row[f"{name}_excess"] = row[name] - elsewhere
+                    row[f"{name}_over_area"] = row[name] - row[CHANCE[name]]
+                self._tally.add((source, fakes, method, layer), row, persons)
+
+    def table(self, *, resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+        """One row per source, kind of fakes, method and layer: ``n``, ``persons``, and with 95%
+        intervals by person (``_low``, ``_high``) each of ``METRICS``; the same map's with masks of
+        others (``_elsewhere``) and the difference (``_excess``); the area share (``area``,
+        ``area_near``) and the difference to it (``_over_area``)."""
+        return self._tally.table(resamples=resamples, seed=seed)
+
+    def values(
+        self, metric: str = "rra", source: str = "trained", fakes: str = "all"
+    ) -> tuple[list[tuple[str, str]], np.ndarray, list[Any]]:
+        """Maps (method, layer), a metric of their images (N, maps), and the images' persons (N,):
+        the truth that ``facetell.explain.trust.agreement`` sets other measures beside.
+
+        Raises
+        ------
+        UserError : the maps were not all scored on the same images.
+        """
+        keys = [key for key in self._tally if key[:2] == (source, fakes)]
+        if not keys:
+            raise UserError(f"no {fakes} fakes of {source} were scored")
+        persons = self._tally.persons(keys[0])
+        if any(self._tally.persons(key) != persons for key in keys):
+            raise UserError("not all maps were scored on the same images, so they have no matrix")
+        columns = [self._tally.values(key)[metric] for key in keys]
+        return [(key[2], key[3]) for key in keys], np.stack(columns, axis=1), persons
+
+    def _drawn(self, name: Any, person: Any) -> np.ndarray:
+        strangers = np.flatnonzero(self._pool_persons != str(person))
+        if not len(strangers):
+            raise UserError("planted truth needs the masks of at least two persons to compare")
+        random = np.random.default_rng(seed_of(self.seed, "elsewhere", name))
+        return random.choice(strangers, self.others)
+
+
+def _scores(maps: np.ndarray, masks: np.ndarray, wide: np.ndarray) -> dict[str, np.ndarray]:
+    """``scores`` of each map with several masks (B, M, S, S), ``wide`` grown by the tolerance:
+    (B, M) each."""
+    if not np.isfinite(maps).all():
+        raise UserError("a map with values that are not finite has no relevance to measure")
+    large = enlarge_all(maps, masks.shape[-1])
+    columns = range(masks.shape[1])
+    return {
+        "rma": np.stack([mass_accuracy(large, masks[:, k]) for k in columns], axis=1),
+        "rra": _rank_accuracy(large, masks),
+        "pointing": np.stack([pointing(large, masks[:, k]) for k in columns], axis=1),
+        "pointing_near": np.stack([pointing(large, wide[:, k]) for k in columns], axis=1),
+        "area": masks.mean(axis=(2, 3)),
+        "area_near": wide.mean(axis=(2, 3)),
+    }
+
+
+def _checked(masks: np.ndarray) -> np.ndarray:
+    masks = np.asarray(masks, dtype=bool)
+    if masks.ndim != 3 or masks.shape[1] != masks.shape[2] or not masks.any(axis=(1, 2)).all():
+        raise UserError(
+            f"planted artefacts need square masks (B, S, S) with pixels in each; got {masks.shape}"
+        )
+    return masks

@@ -1,0 +1,1 @@
+"""From encoded bytes to batches: archives, decoding, re-encoding, packed files, spectra."""

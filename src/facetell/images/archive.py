@@ -1,0 +1,149 @@
+"""Reading zip archives without unpacking them, and refusing those that are not to be trusted.
+
+A data set is one zip or a folder of several, seen as one.
+"""
+
+import zipfile
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+
+import numpy as np
+
+from facetell.common.errors import UserError
+from facetell.images.decoding import Unusable
+
+LARGEST_ENTRY = 256 * 2**20  # bytes, unpacked
+KEPT = {  # of what ``zipfile`` knows of an entry
+    "header_offset": np.int64,
+    "compress_size": np.int64,
+    "file_size": np.int64,
+    "CRC": np.uint32,
+    "flag_bits": np.uint16,
+    "compress_type": np.uint16,
+}
+ENTRY = np.dtype([("zip", np.int32), ("length", np.int32), *KEPT.items()])
+
+
+class Archive:
+    """Read-only view of one zip, or of all zips in a folder.
+
+    The entries of several zips are told apart by the zip's name before theirs
+    (``Facebook/Real/1.png``); those of a single one are named as in the zip. What is kept of an
+    entry is some hundred bytes, a tenth of what ``zipfile`` keeps: sets have 100,000 of them.
+
+    Attributes
+    ----------
+    label : the archive's name, for messages.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        path = Path(path)
+        files = sorted(path.glob("*.zip")) if path.is_dir() else [path]
+        self.label = str(path if len(files) != 1 else files[0])
+        self._zips: list[zipfile.ZipFile] = []
+        if not files:
+            raise UserError(f"there is no zip in {path}; run the fetch stage again")
+        names, entries = [], []
+        try:
+            for number, file in enumerate(files):
+                self._zips.append(_open(file))
+                prefix = f"{file.stem}/" if len(files) > 1 else ""
+                own, found = _index(file, self._zips[-1], number)
+                names.append(np.char.add(prefix.encode(), own) if prefix else own)
+                entries.append(found)
+        except UserError:
+            self.close()
+            raise
+        self._names = np.concatenate(names)
+        order = np.argsort(self._names, kind="stable")
+        self._names, self._entries = self._names[order], np.concatenate(entries)[order]
+
+    def __enter__(self) -> "Archive":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all files; nothing can be read afterwards."""
+        for opened in self._zips:
+            opened.close()
+
+    @property
+    def names(self) -> list[str]:
+        """Paths of all files, sorted; folders are left out."""
+        return [name.decode() for name in self._names.tolist()]
+
+    def read(self, name: str) -> bytes:
+        """One file's bytes; raises ``Unusable`` if it is missing, damaged or absurdly large."""
+        at = int(np.searchsorted(self._names, name.encode()))
+        if at == len(self._names) or self._names[at] != name.encode():
+            raise Unusable("listed, but not in the archive")
+        entry = self._entries[at]
+        if entry["file_size"] > LARGEST_ENTRY:
+            raise Unusable(f"too large: {entry['file_size']:,} bytes")
+        try:
+            prefix = len(name) - int(entry["length"])  # the zip's name, where there are several
+            with self._zips[entry["zip"]].open(_info(name[prefix:], entry)) as file:
+                return file.read()
+        except Exception as error:  # a bad checksum, an unknown compression, a broken stream
+            raise Unusable(f"damaged in the archive: {error}") from error
+
+
+def open_archive(path: str | Path) -> Archive:
+    """Open a zip, or a folder of zips, for reading.
+
+    Raises
+    ------
+    UserError : missing, not a zip or cut off, or with an entry that points outside of itself.
+    """
+    return Archive(path)
+
+
+def _open(path: Path) -> zipfile.ZipFile:
+    if not path.is_file():
+        raise UserError(f"archive {path} is missing; run the fetch stage, or check data.archive")
+    try:
+        return zipfile.ZipFile(path)
+    # later versions of the format, and names that are not what they say, raise the last two
+    except (zipfile.BadZipFile, OSError, NotImplementedError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"archive {path} is not a zip file or is cut off ({error}); fetch it again"
+        ) from error
+
+
+def _index(path: Path, opened: zipfile.ZipFile, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Names of all files, as bytes, and their places as ``ENTRY``; ``opened`` forgets its own."""
+    files = [info for info in opened.infolist() if not info.filename.endswith("/")]
+    for info in opened.infolist():
+        _refuse_outside(path, info.filename)
+    names = np.array([info.filename.encode() for info in files], dtype=np.bytes_)
+    entries = np.empty(len(files), dtype=ENTRY)
+    entries["zip"] = number
+    entries["length"] = [len(info.filename) for info in files]
+    for field in KEPT:
+        entries[field] = [getattr(info, field) for info in files]
+    opened.filelist.clear()
+    opened.NameToInfo.clear()
+    return names, entries
+
+
+def _info(name: str, entry: np.void) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name)
+    for field in KEPT:
+        setattr(info, field, int(entry[field]))
+    return info
+
+
+def _refuse_outside(path: Path, name: str) -> None:
+    parts = PurePosixPath(name.replace("\\", "/"))
+    if parts.is_absolute() or ".." in parts.parts or ":" in "".join(parts.parts[:1]):
+        raise UserError(
+            f"archive {path} has an entry that points outside of it: {name!r}; "
+            "do not use it, get it again from a source that you trust"
+        )

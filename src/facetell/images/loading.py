@@ -1,0 +1,100 @@
+"""From packed bytes to batches of pixels, for training and for scoring alike."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Subset
+from torchvision.transforms.v2 import functional as F
+
+from facetell.common.distributed import ALONE, World
+from facetell.common.seeding import seed_of
+from facetell.images.decoding import decode
+from facetell.images.packed import Packed
+
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+def fit(pixels: np.ndarray, size: int) -> torch.Tensor:
+    """Shrink or enlarge uint8 (H, W, 3) to uint8 (3, size, size): shorter side, then the centre.
+
+    This is the only way by which an image reaches a detector, in training, scoring, explaining
+    and for a user's own photo.
+    """
+    image = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)
+    if image.shape[1:] == (size, size):
+        return image
+    return F.center_crop(F.resize(image, [size], antialias=True), [size, size])
+
+
+class Images(Dataset):
+    """Items are (index, uint8 (3, size, size), label); index counts within the packed file."""
+
+    def __init__(
+        self,
+        packed: Packed,
+        size: int,
+        *,
+        augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        seed: int = 0,
+        epoch: int = 0,
+    ) -> None:
+        self.packed, self.size, self.seed, self.epoch = packed, size, seed, epoch
+        self.augment = augment
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    def __getitem__(self, index: int) -> tuple[int, torch.Tensor, int]:
+        image = fit(decode(self.packed.image(index)), self.size)
+        if self.augment is not None:
+            # seeded per image and epoch: the same whatever the number of workers, and no draw
+            # is taken from the stream that dropout uses
+            generator = torch.default_generator
+            before = generator.get_state()
+            generator.manual_seed(seed_of(self.seed, self.epoch, index))
+            image = self.augment(image)
+            generator.set_state(before)
+        return index, image, int(self.packed.labels[index])
+
+
+def training_order(images: Images, batch_size: int) -> list[list[int]]:
+    """Indices of each batch of an epoch, shuffled by the images' seed and epoch.
+
+    A last batch of one is left out: batch norm has nothing to average there.
+    """
+    order = torch.Generator().manual_seed(seed_of(images.seed, images.epoch))
+    indices = torch.randperm(len(images), generator=order).tolist()
+    batches = [indices[at : at + batch_size] for at in range(0, len(indices), batch_size)]
+    if len(batches) > 1 and len(batches[-1]) == 1 < batch_size:
+        batches.pop()
+    return batches
+
+
+def training_batches(
+    images: Images, order: list[list[int]], workers: int = 0, world: World = ALONE
+) -> DataLoader:
+    """The part of every batch that falls to this process, in the order given."""
+    mine = [batch[world.rank :: world.size] for batch in order]
+    return DataLoader(
+        images,
+        batch_sampler=mine,
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def scoring_batches(
+    images: Images, batch_size: int, workers: int = 0, world: World = ALONE
+) -> DataLoader:
+    """Every image once, in the order of the packed file; with several processes, every nth."""
+    mine: Dataset = images
+    if world.size > 1:
+        mine = Subset(images, range(world.rank, len(images), world.size))
+    return DataLoader(mine, batch_size=batch_size, num_workers=workers)
+
+
+def to_unit(batch: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """uint8 (B, 3, S, S) to float32 in [0, 1] on the device, channels last in memory."""
+    pixels = batch.to(device, non_blocking=True)
+    return pixels.to(torch.float32, memory_format=torch.channels_last).div_(255)

@@ -1,0 +1,1 @@
+"""Numbers from labels and margins: ranking, intervals, calibration, paired tests."""

@@ -1,0 +1,93 @@
+"""Every network is built by ``timm.create_model``; ours are registered with timm on import.
+
+A family of networks of ours is one module of ``facetell.models.networks``: a new file is enough.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from typing import Any
+
+import timm
+from torch import nn
+
+from facetell.common.errors import UserError, brief
+from facetell.models import networks
+
+for _module in pkgutil.iter_modules(networks.__path__):
+    importlib.import_module(f"{networks.__name__}.{_module.name}")
+OURS = tuple(
+    name
+    for name in timm.list_models()
+    if timm.model_entrypoint(name).__module__.startswith(f"{networks.__name__}.")
+)
+
+
+def build(
+    key: str,
+    width: float = 1.0,
+    image_size: int = 224,
+    num_classes: int = 2,
+    published: bool = False,
+    **options: Any,
+) -> nn.Module:
+    """Build a network; with random weights it works under ``torch.device("meta")`` too.
+
+    Parameters
+    ----------
+    key : a name in timm's registry (``resnet50``), ours among them (``sepnet``).
+    width : channel multiplier, 1 is the published network; only ours take another value.
+    image_size : side of the square input in pixels.
+    num_classes : number of logits; with 2 they are (real, fake).
+    published : start from the weights that timm's hub has, instead of random ones.
+    options : further arguments of the network's own, such as ``drop_path_rate``.
+
+    Returns
+    -------
+    nn.Module mapping float images (B, 3, image_size, image_size), already normalised, to
+    logits (B, num_classes).
+
+    Raises
+    ------
+    UserError : unknown key, a width that the network does not take, or no published weights
+        within reach.
+    """
+    if not timm.is_model(key):
+        near = timm.list_models(f"*{key.split('_')[0]}*")[:8]
+        raise UserError(
+            f"there is no network named {key!r}; ours are {', '.join(OURS)}, and timm has others"
+            + (f", among them {', '.join(near)}" if near else "")
+        )
+    arguments: dict[str, Any] = {"num_classes": num_classes, **options}
+    accepted = inspect.signature(timm.model_entrypoint(key)).parameters
+    if "width" in accepted:
+        arguments["width"] = width
+    elif width != 1.0:
+        raise UserError(f"{key} has no width multiplier: set width to 1 (got {width})")
+    config = timm.get_pretrained_cfg(key)
+    if "img_size" in accepted or (config is not None and config.fixed_input_size):
+        arguments["img_size"] = image_size
+    if not published:
+        return timm.create_model(key, pretrained=False, **arguments)
+    try:
+        return timm.create_model(key, pretrained=True, **arguments)
+    except UserError:
+        raise
+    except Exception as error:  # the hub's client raises errors of many libraries
+        raise UserError(
+            f"the published weights of {key} cannot be fetched ({brief(error)}); "
+            "without a network say pretrained: PATH of a file "
+            "that you have, or pretrained: false"
+        ) from error
+
+
+def head_of(network: nn.Module) -> tuple[str, ...]:
+    """Names of the modules that classify: what is trained first, and is new with new classes."""
+    config: Any = getattr(network, "pretrained_cfg", None) or {}
+    name = config.get("classifier") or ()
+    return (name,) if isinstance(name, str) else tuple(name)
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Number of trainable and frozen parameters, buffers not counted."""
+    return sum(parameter.numel() for parameter in network.parameters())

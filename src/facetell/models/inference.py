@@ -1,0 +1,59 @@
+"""Scores of a detector, as margins: the fake logit minus the real logit."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from facetell.common.distributed import ALONE, World
+from facetell.images.loading import Images, scoring_batches, to_unit
+from facetell.models.detector import Detector
+
+BATCH = 64
+
+
+def margins(
+    detector: Detector,
+    images: Images,
+    device: torch.device,
+    *,
+    numbers: torch.dtype = torch.float32,
+    workers: int = 0,
+    world: World = ALONE,
+) -> np.ndarray:
+    """Margins of all images in their order, float64 (N,); the detector's mode is restored.
+
+    The processes of ``world`` share the images, and each gets the margins of all.
+    """
+    with evaluating(detector), torch.inference_mode():
+        parts = [
+            to_numpy(margin_of(detector, to_unit(pixels, device), numbers))
+            for _, pixels, _ in scoring_batches(images, BATCH, workers, world)
+        ]
+    return np.array(world.interleaved(np.concatenate(parts).tolist() if parts else []))
+
+
+def margin_of(
+    detector: Detector, inputs: torch.Tensor, numbers: torch.dtype = torch.float32
+) -> torch.Tensor:
+    """Margins of one batch in [0, 1] (B, 3, S, S), float32 (B,), on the device of the batch."""
+    inputs = inputs.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(inputs.device.type, numbers, enabled=numbers != torch.float32):
+        return detector.margin(inputs)
+
+
+def to_numpy(margin: torch.Tensor) -> np.ndarray:
+    """Margins as float64 in memory; waits until a GPU has computed them."""
+    return margin.double().cpu().numpy()
+
+
+@contextmanager
+def evaluating(detector: Detector) -> Iterator[None]:
+    """Evaluation mode inside the block, whatever it was before."""
+    training = detector.training
+    detector.eval()
+    try:
+        yield
+    finally:
+        detector.train(training)

@@ -1,0 +1,1 @@
+"""Tables, figures and text over all models, beside the published results."""

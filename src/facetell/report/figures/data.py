@@ -1,0 +1,150 @@
+"""Figures of a data set: samples, augmentations, spectra, and what trivia give away."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from facetell.common.figure_style import CLASS_COLOURS, plt
+
+WORDS = {
+    "file_size": "file size",
+    "width_and_height": "width and height",
+    "format_and_mode": "format and mode",
+    "jpeg_quality": "JPEG quality",
+    "quantisation_table": "quantisation table",
+    "chroma_subsampling": "chroma subsampling",
+    "exif": "EXIF present",
+    "sharpness": "sharpness",
+    "noise": "noise level",
+    "mean_colour": "mean colour",
+    "all_together": "all of these together",
+    "spectral_linear": "spectrum (linear classifier)",
+}
+
+
+def gallery(samples: Mapping[str, Mapping[str, list[np.ndarray]]], title: str) -> Figure:
+    """Samples by group (a row: class, generator) and split (columns), at their own resolution.
+
+    ``samples[group][split]`` are images uint8 (H, W, 3); the same number is drawn for each split.
+    """
+    splits = list(dict.fromkeys(split for group in samples.values() for split in group))
+    width = max(len(images) for group in samples.values() for images in group.values())
+    block = [1.0] * width + [0.25]  # a gap after each split
+    figure, axes = plt.subplots(
+        len(samples),
+        len(splits) * len(block),
+        figsize=(0.85 * width * len(splits) + 1.8, 0.85 * len(samples) + 0.8),
+        width_ratios=block * len(splits),
+        squeeze=False,
+    )
+    for axis in axes.flat:
+        _picture(axis, None)
+    for row, (group, by_split) in enumerate(samples.items()):
+        for at, split in enumerate(splits):
+            for number in range(width):
+                axis = axes[row, at * len(block) + number]
+                images = by_split.get(split, [])
+                _picture(axis, images[number] if number < len(images) else None)
+                if row == 0 and number == 0:
+                    axis.set_title(split, fontsize=10, loc="left")
+                if not images and number == 0:
+                    axis.text(0.5, 0.5, "none", ha="center", va="center", fontsize=8)
+        axes[row, 0].set_ylabel(group, fontsize=8, rotation=0, ha="right", va="center")
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def augmented(rows: Mapping[str, list[np.ndarray]], title: str) -> Figure:
+    """The same images as they are and through each augmentation; ``rows`` by augmentation."""
+    columns = max(map(len, rows.values()))
+    figure, axes = plt.subplots(
+        len(rows), columns, figsize=(1.0 * columns + 1.2, 1.0 * len(rows) + 0.6), squeeze=False
+    )
+    for row, (name, images) in enumerate(rows.items()):
+        for column in range(columns):
+            _picture(axes[row, column], images[column])
+        axes[row, 0].set_ylabel(name, fontsize=9, rotation=0, ha="right", va="center")
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def spectrum(
+    rings: Mapping[str, np.ndarray], cosines: Mapping[str, np.ndarray], title: str
+) -> Figure:
+    """Azimuthal power of real and fake with its spread, their difference, and that of the DCT.
+
+    ``rings`` by class (N, radii), natural log of power; ``cosines`` by class (bands, bands).
+    """
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.6))
+    decibel = 10 / np.log(10)
+    means = {}
+    for name, values in rings.items():
+        frequency = (np.arange(values.shape[1]) + 0.5) / values.shape[1] / 2
+        mean, spread = decibel * values.mean(axis=0), decibel * values.std(axis=0)
+        means[name] = mean, spread / np.sqrt(len(values))
+        dash = "-" if name == "real" else "--"
+        colour = CLASS_COLOURS[name]
+        left.plot(frequency, mean, dash, color=colour, label=f"{name} (n = {len(values)})")
+        left.fill_between(frequency, mean - spread, mean + spread, color=colour, alpha=0.18, lw=0)
+    left.set(xlabel="frequency (cycles/px)", ylabel="power (dB)")
+    left.set_title("Azimuthal mean ± standard deviation", fontsize=10)
+    left.legend(fontsize=9)
+    difference = means["fake"][0] - means["real"][0]
+    half = 1.96 * np.hypot(means["fake"][1], means["real"][1])
+    middle.axhline(0, color="black", lw=0.8)
+    middle.plot(frequency, difference, color=CLASS_COLOURS["fake"])
+    middle.fill_between(
+        frequency, difference - half, difference + half, color=CLASS_COLOURS["fake"], alpha=0.25
+    )
+    middle.set(xlabel="frequency (cycles/px)", ylabel="fake - real (dB)")
+    middle.set_title("Difference with 95% interval", fontsize=10)
+    change = decibel * (cosines["fake"] - cosines["real"])
+    limit = np.percentile(np.abs(change), 99.5) or 1.0
+    shown = right.imshow(
+        change, cmap="RdBu_r", vmin=-limit, vmax=limit, extent=(0, 0.5, 0.5, 0), aspect="equal"
+    )
+    right.grid(visible=False)
+    right.set(xlabel="across (cycles/px)", ylabel="down (cycles/px)")
+    right.set_title("DCT: mean log power, fake - real", fontsize=10)
+    figure.colorbar(shown, ax=right, shrink=0.85, extend="both").set_label("dB")
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def shortcuts(areas: Mapping[str, Mapping[str, float]], limit: float, title: str) -> Figure:
+    """AUC with its interval for each group of trivia; beyond ``limit`` filled."""
+    figure, axis = plt.subplots(figsize=(7.5, 0.34 * len(areas) + 1.5))
+    axis.axvspan(limit, 1, color=CLASS_COLOURS["fake"], alpha=0.08, lw=0)
+    axis.axvline(0.5, color="black", lw=0.8)
+    for place, (name, found) in enumerate(areas.items()):
+        linear = name == "spectral_linear"
+        beyond = found["auc"] > limit
+        colour = "black" if linear else CLASS_COLOURS["fake" if beyond else "real"]
+        axis.plot([found["low"], found["high"]], [place] * 2, color=colour, lw=2)
+        axis.plot(
+            found["auc"],
+            place,
+            marker="s" if linear else "o",
+            color=colour,
+            markerfacecolor=colour if beyond else "white",
+            markersize=7,
+        )
+        axis.text(1.01, place, f"{found['auc']:.2f}", va="center", fontsize=9)
+    axis.set_yticks(range(len(areas)), [WORDS.get(name, name) for name in areas])
+    axis.invert_yaxis()
+    lowest = min([0.4, *(found["low"] - 0.02 for found in areas.values())])
+    axis.set(xlim=(lowest, 1), xlabel="AUC of fake against real, from this alone (0.5 = nothing)")
+    axis.set_title(title, fontsize=11)
+    axis.text(0.99, len(areas) - 0.6, f"above {limit}: warned of", ha="right", fontsize=8)
+    return figure
+
+
+def _picture(axis: Axes, image: np.ndarray | None) -> None:
+    axis.set(xticks=[], yticks=[])
+    axis.grid(visible=False)
+    for spine in axis.spines.values():
+        spine.set_visible(False)
+    if image is not None:
+        axis.imshow(image)

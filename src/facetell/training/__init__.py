@@ -1,0 +1,1 @@
+"""Fits a network by a recipe: the trainer, its checkpoints, and what a recipe may name."""

@@ -1,0 +1,158 @@
+"""facetell explain: one's own photo as in the evaluation, and one clear error for bad input."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy.special import expit
+from torch import nn
+
+import facetell.app.photo as photo
+from facetell.app.command_line import main
+from facetell.dataset.rendered import plan, render
+from facetell.evaluation.perturbations.degradation import blur
+from facetell.explain import explain
+from facetell.images.decoding import decode
+from facetell.images.loading import fit
+from facetell.models import build
+from facetell.models.detector import Card, Detector, load, save
+
+SIZE = 50
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "small.safetensors"
+    torch.manual_seed(0)
+    card = Card(
+        network="simplenet", width=1.0, image_size=SIZE, mean=(0.5,) * 3, std=(0.5,) * 3,
+        threshold=0.01, data="none",
+    )  # fmt: skip
+    network = build("simplenet", width=1.0, image_size=SIZE)
+    with torch.no_grad():  # untrained logits hardly differ
+        [module for module in network.modules() if isinstance(module, nn.Linear)][-1].weight.mul_(
+            40
+        )
+    save(Detector(network, card.mean, card.std), card, path)
+    return path
+
+
+@pytest.fixture
+def face(tmp_path) -> Path:
+    row = plan(train=4, valid=0, test=0, singles_per_kind=0)[0]
+    path = tmp_path / "face.jpg"
+    Image.fromarray(render(row, seed=0, size=80).after).save(path, exif=_turned())
+    return path
+
+
+def _turned() -> bytes:
+    """A camera that was held on its side."""
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    return tags.tobytes()
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_photo_gets_the_verdict_of_the_evaluation(weights, face, capsys):
+    assert main(["explain", str(weights), str(face), "--blur"]) == 0
+    detector, card = load(weights)
+    clean = fit(decode(face.read_bytes()), SIZE)[None].float() / 255
+    lines = capsys.readouterr().out.splitlines()
+    rows = [clean, blur(clean, [0], sigma=1.0), blur(clean, [0], sigma=2.0)]
+    with torch.no_grad():
+        margins = [float(detector.margin(row)) for row in rows]
+    for line, margin in zip(lines, margins, strict=False):
+        verdict = "fake" if margin >= card.threshold else "real"
+        assert f": {verdict}, P(fake) {expit(margin):.3f}" in line
+    assert f"fake from {expit(card.threshold):.3f} on" in lines[0]
+    assert lines[0].startswith(str(face))
+    assert [line.split(":")[0] for line in lines[1:]] == ["  blur 1 px", "  blur 2 px", "  figure"]
+    assert Image.open("face_explained.png").size[0] > 600
+
+
+def test_every_layer_or_methods_side_by_side(weights, face, monkeypatch):
+    drawn = {}
+    for name in ("every_layer", "methods_side_by_side"):
+        monkeypatch.setattr(photo, name, _spy(drawn, name, getattr(photo, name)))
+    assert main(["explain", str(weights), str(face), "--out", "deep/a.pdf"]) == 0
+    (rows, method, title), _ = drawn.pop("every_layer")
+    assert (method, list(rows[0].maps["gradcam"])) == ("gradcam", ["conv1", "conv2", "conv3"])
+    assert title.startswith("face.jpg: ")
+    assert Path("deep/a.pdf").read_bytes().startswith(b"%PDF")
+    found = explain(load(weights)[0], fit(decode(face.read_bytes()), SIZE)[None].float() / 255)
+    np.testing.assert_allclose(
+        rows[0].maps["gradcam"]["conv2"], found.maps["gradcam"]["conv2"][0], atol=1e-7
+    )
+    arguments = ["--methods", "gradcam", "occlusion", "--layers", "conv2", "--blur"]
+    assert main(["explain", str(weights), str(face), *arguments]) == 0
+    (rows, layer, _), _ = drawn.pop("methods_side_by_side")
+    assert ([row.name for row in rows], layer) == (["clean", "blur 2 px"], "conv2")
+    assert set(rows[0].maps) == {"gradcam", "occlusion"}
+    assert main(["explain", str(weights), str(face), "--methods", "all"]) == 0
+    (rows, layer, _), _ = drawn.pop("methods_side_by_side")
+    assert layer == "conv3"
+    assert "guided_gradcam" in rows[0].maps
+    assert "scorecam" not in rows[0].maps  # costly
+    assert "attention_rollout" not in rows[0].maps  # not defined
+    assert not drawn
+
+
+def _spy(drawn, name, function):
+    def called(*args, **kwargs):
+        drawn[name] = args, kwargs
+        return function(*args, **kwargs)
+
+    return called
+
+
+def test_several_photos_are_several_figures(weights, face, tmp_path, capsys):
+    Image.open(face).resize((20, 60)).save("small.png")
+    command = ["explain", str(weights), str(face), "small.png", "--out", "x.png"]
+    assert main(command) == 0
+    assert Path("x_face.png").exists()
+    assert Path("x_small.png").exists()
+    warnings = capsys.readouterr().err
+    assert "small.png: 20x60 px is smaller than the network's input" in warnings
+    assert "33% of the photo" in warnings
+    assert "face.jpg" not in warnings
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["absent.jpg"], "cannot read absent.jpg"),
+        (["."], "cannot read ."),
+        (["broken.jpg"], "broken.jpg cannot be used: broken"),
+        (["text.jpg"], "text.jpg cannot be used: not an image"),
+        (["face.jpg", "--layers", "conv9"], "no layer 'conv9'"),
+        (["face.jpg", "--methods", "gradcamera"], "there is no method 'gradcamera'; there are"),
+        (["face.jpg", "--methods", "attention_rollout"], "not defined"),
+        (["face.jpg", "--methods", "gradcam", "hirescam", "--layers", "all"], "at one layer"),
+        (["face.jpg", "--out", "x.txt"], "*.png"),
+        (["face.jpg", "face.jpg"], "two photos are named face"),
+        (["face.jpg", "broken.jpg"], "broken.jpg cannot be used"),
+    ],
+)
+def test_bad_input_is_one_line_and_no_figure(arguments, message, weights, face, tmp_path, capsys):
+    whole = face.read_bytes()
+    Path("broken.jpg").write_bytes(whole[: len(whole) // 2])
+    Path("text.jpg").write_text("no image")
+    assert main(["explain", str(weights), *arguments]) == 1
+    said = capsys.readouterr()
+    assert message in said.err
+    assert len(said.err.splitlines()) == 1
+    assert not said.out
+    assert not [path for path in tmp_path.rglob("*") if path.suffix in photo.FIGURES]
+
+
+def test_weights_that_are_none(face, capsys):
+    Path("w.safetensors").write_bytes(io.BytesIO(b"none").getvalue())
+    assert main(["explain", "w.safetensors", str(face)]) == 1
+    assert "not a facetell weights file" in capsys.readouterr().err

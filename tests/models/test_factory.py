@@ -1,0 +1,135 @@
+"""Every network: exact size, right shapes, clear refusals."""
+
+import pytest
+import torch
+import yaml
+from support import ROOT
+from support.zoo import NARROW, PARAMETERS
+
+from facetell.common.errors import UserError
+from facetell.models import OURS, build, head_of, parameter_count
+
+# input size in px, parameters: published where the reports state them (rcnn, sepnet, simplenet,
+# xception), the others counted with timm 1.0.31
+
+
+@pytest.mark.parametrize("key", PARAMETERS)
+def test_parameter_count_is_exact(key):
+    size, expected = PARAMETERS[key]
+    with torch.device("meta"):
+        assert parameter_count(build(key, image_size=size)) == expected
+
+
+def test_every_network_is_counted():
+    """Ours, and all that conf/model names."""
+    entries = [yaml.safe_load(path.read_text()) for path in (ROOT / "conf/model").glob("*.yaml")]
+    named = {
+        entry.get("network", key)
+        for file in entries
+        for key, entry in (file.get("models") or {}).items()
+    }
+    # the linear baseline is no choice of conf/model, and is counted with its own tests
+    assert set(OURS) | named == set(PARAMETERS) | {"spectral"}
+
+
+@pytest.mark.parametrize("key", PARAMETERS)
+@pytest.mark.parametrize("size", [64, 96])
+def test_two_logits_and_a_gradient_everywhere(key, size):
+    torch.manual_seed(0)
+    network = build(key, image_size=size, **NARROW.get(key, {}))
+    logits = network(torch.rand(2, 3, size, size))
+    assert logits.shape == (2, 2)
+    logits.sum().backward()
+    assert [n for n, p in network.named_parameters() if p.grad is None] == []
+    assert [name for name in head_of(network) if not network.get_submodule(name)] == []
+    assert head_of(network)
+
+
+def test_simplenet_has_the_published_layers():
+    network = build("simplenet", image_size=256)
+    sizes = {}
+    for name in ("conv1", "conv2", "conv3"):
+        network.get_submodule(name).register_forward_hook(
+            lambda _m, _i, out, name=name: sizes.__setitem__(name, out.shape[-1])
+        )
+    network(torch.rand(1, 3, 256, 256))
+    assert sizes == {"conv1": 250, "conv2": 119, "conv3": 53}
+    assert network.head[0].in_features == 16_224
+
+
+def test_swin_window_is_the_published_one_at_256_px():
+    with torch.device("meta"):
+        windows = {b.window_size for b in build("swin", image_size=256).layers[0].blocks}
+        small = {b.window_size for b in build("swin", image_size=64).layers[0].blocks}
+    assert windows == {(16, 16)}
+    assert small == {(4, 4)}
+
+
+def test_rcnn_and_sepnet_have_the_published_stages():
+    """Channels and sides of every stage at width 1 and 224 px."""
+    expected = {
+        "rcnn": [(4, 112), (8, 56), (32, 28), (128, 14), (256, 7), (512, 3),
+                 (1024, 3), (2048, 3), (4096, 3)],
+        "sepnet": [(18, 112), (36, 56), (72, 28), (144, 14), (288, 7), (576, 3),
+                   (1152, 3), (2304, 3), (4608, 3)],
+    }  # fmt: skip
+    blocks = {"rcnn": [1, 1, 2, 3, 3, 3, 6, 4, 3], "sepnet": [1, 1, 1, 1, 1, 1, 7, 7, 9]}
+    for key, stages in expected.items():
+        with torch.device("meta"):
+            network, x = build(key), torch.rand(2, 3, 224, 224)
+            found = []
+            for stage in network.stages:
+                x = stage(x)
+                found.append((x.shape[1], x.shape[2]))
+        assert found == stages
+        assert [len(s) - (i < 6) for i, s in enumerate(network.stages)] == blocks[key]
+
+
+@pytest.mark.parametrize("key", ["rcnn", "sepnet"])
+@pytest.mark.parametrize("width", [0.01, 0.1, 0.33, 0.7, 1.5])
+def test_residual_networks_take_any_width(key, width):
+    with torch.device("meta"):
+        network = build(key, width=width, image_size=64)
+        assert network(torch.rand(2, 3, 64, 64)).shape == (2, 2)
+        half = build(key, width=0.5)
+    assert half.head[0].in_features == {"rcnn": 2048, "sepnet": 2304}[key]
+
+
+@pytest.mark.parametrize(("key", "blocks"), [("rcnn", 32), ("sepnet", 35)])
+def test_zero_init_makes_residual_branches_start_at_zero(key, blocks):
+    network = build(key, width=0.0625, image_size=64, zero_init=True)
+    assert sum((p == 0).all().item() for n, p in network.named_parameters()
+               if n.endswith("unit2.norm.weight")) == blocks  # fmt: skip
+
+
+def test_the_reports_stacked_classifiers():
+    kinds = {
+        "vit": ["Linear", "LayerNorm", "ReLU", "Linear", "LayerNorm", "ReLU", "Linear"],
+        "xception_based": ["Linear", "ReLU", "Linear", "ReLU", "Linear", "ReLU", "Linear"],
+    }
+    sizes = {"vit": [768, 1000, 256], "xception_based": [2048, 1000, 256, 64]}
+    for key, expected in kinds.items():
+        with torch.device("meta"):
+            network = build(key)
+        head = network.get_submodule(head_of(network)[0])
+        assert [type(layer).__name__ for layer in head] == expected
+        assert [la.in_features for la in head if hasattr(la, "in_features")] == sizes[key]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"key": "no_such_net"}, "sepnet, simplenet, spectral, swin, vit"),
+        ({"key": "vit", "width": 0.3}, "multiple of 1/12"),
+        ({"key": "vit", "image_size": 100}, "multiple of 16"),
+        ({"key": "rcnn", "published": True}, "nobody has published weights of rcnn"),
+        ({"key": "resnet50", "width": 0.5}, "no width multiplier"),
+        ({"key": "swin", "image_size": 60}, "multiple of 32"),
+        ({"key": "sepnet", "image_size": 32}, "at least 64"),
+        ({"key": "simplenet", "image_size": 32}, "at least 50"),
+        ({"key": "sepnet", "width": 0}, "above 0"),
+    ],
+)
+def test_refusals_say_what_is_possible(arguments, says):
+    with pytest.raises(UserError, match=says):
+        build(**arguments)

@@ -1,0 +1,220 @@
+"""Weights from files: older names, other class counts and sizes, and what is refused."""
+
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+from support import ROOT
+from support.zoo import NARROW, PARAMETERS
+
+from facetell.common.errors import UserError
+from facetell.models import build, head_of
+from facetell.models.pretrained import load_weights
+
+WEIGHTS = ROOT.parent / "shared/weights/mobilenetv2_100_imagenet.pth"
+
+
+def write(path: Path, weights: dict) -> Path:
+    if path.suffix == ".safetensors":
+        save_file({name: value.contiguous() for name, value in weights.items()}, path)
+    else:
+        torch.save(weights, path)
+    return path
+
+
+def equal(one: torch.nn.Module, other: torch.nn.Module, but: tuple[str, ...] = ()) -> bool:
+    """Whether the weights are the same bits; those that start with ``but`` must differ."""
+    mine, theirs = one.state_dict(), other.state_dict()
+    heads = tuple(f"{name}." for name in but)
+    return mine.keys() == theirs.keys() and all(
+        torch.equal(value, theirs[name]) or (bool(heads) and name.startswith(heads))
+        for name, value in mine.items()
+    )
+
+
+@pytest.mark.parametrize("key", sorted(set(PARAMETERS) - {"vgg19"}))
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_file_of_the_same_network_is_taken_whole(key, suffix, tmp_path):
+    one, other = (build(key, image_size=64, **NARROW.get(key, {})) for _ in range(2))
+    assert not equal(one, other)
+    assert load_weights(other, write(tmp_path / f"w{suffix}", one.state_dict())) == []
+    assert equal(one, other)
+
+
+@pytest.mark.parametrize("key", ["resnet50", "mobilenetv2_100", "densenet121", "swin", "rcnn"])
+def test_another_class_count_leaves_only_the_head_random(key, tmp_path):
+    narrow = NARROW.get(key, {})
+    many = build(key, image_size=64, num_classes=1000, **narrow)
+    two = build(key, image_size=64, **narrow)
+    fresh = load_weights(two, write(tmp_path / "w.pth", many.state_dict()))
+    assert fresh
+    assert all(name.startswith(head_of(two)) for name in fresh)
+    body = {n: v for n, v in two.state_dict().items() if not n.startswith(head_of(two))}
+    assert all(torch.equal(v, many.state_dict()[n]) for n, v in body.items())
+
+
+def test_stacked_classifiers_take_the_old_one_as_their_first_layer(tmp_path):
+    for key, timms in (("vit", "deit_base_patch16_224"), ("xception_based", "legacy_xception")):
+        old, new = timm.create_model(timms), build(key)
+        fresh = load_weights(new, write(tmp_path / "w.pth", old.state_dict()))
+        head = head_of(new)[0]
+        assert torch.equal(
+            new.get_submodule(head)[0].weight,
+            old.get_submodule(old.pretrained_cfg["classifier"]).weight,
+        )
+        assert sorted(fresh) == sorted(
+            f"{head}.{n}" for n in new.get_submodule(head).state_dict() if not n.startswith("0.")
+        )
+
+
+def test_old_names_of_xception(tmp_path):
+    """As in Cadene's file: ``last_linear``, 1x1 kernels as matrices, wrapped by DataParallel."""
+    new = build("xception_based")
+    old = {}
+    for name, value in timm.create_model("legacy_xception").state_dict().items():
+        flat = value[:, :, 0, 0] if ".pointwise." in name else value
+        old[f"module.{name.replace('fc.', 'last_linear.')}"] = flat
+    assert any(value.ndim == 2 for name, value in old.items() if ".pointwise." in name)
+    fresh = load_weights(new, write(tmp_path / "w.pth", {"state_dict": old}))
+    assert all(name.startswith("fc.") and not name.startswith("fc.0.") for name in fresh)
+    body = new.block12.rep[1].pointwise.weight
+    assert torch.equal(body[:, :, 0, 0], old["module.block12.rep.1.pointwise.weight"])
+
+
+@pytest.mark.parametrize(
+    ("key", "sizes"),
+    [("vit", (224, 64)), ("swin", (256, 64)), ("simplenet", (256, 64)), ("resnet50", (224, 96))],
+)
+def test_another_input_size(key, sizes, tmp_path):
+    large, small = (build(key, image_size=size) for size in sizes)
+    fresh = load_weights(small, write(tmp_path / "w.pth", large.state_dict()))
+    assert all(name.startswith(head_of(small)) for name in fresh)
+    assert bool(fresh) == (key == "simplenet")  # its first linear layer follows from the size
+    assert small(torch.rand(1, 3, sizes[1], sizes[1])).isfinite().all()
+    if key == "vit":  # positions are interpolated, not cut off
+        assert small.pos_embed.shape == (1, 17, 768)
+        means = [network.pos_embed[:, 1:].mean((0, 1)) for network in (small, large)]
+        torch.testing.assert_close(*means, atol=0.05, rtol=0.5)
+
+
+class Evil:
+    def __reduce__(self):
+        return os.mkdir, ("pwned",)
+
+
+def test_pickled_code_is_not_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, data in (("a.pth", None), ("b.pth", pickle.dumps({"weight": Evil()}))):
+        if data is None:
+            torch.save({"weight": Evil()}, tmp_path / name)
+        else:
+            (tmp_path / name).write_bytes(data)
+        with pytest.raises(UserError, match=rf"{name} cannot be read as weights"):
+            load_weights(build("simplenet"), tmp_path / name)
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_what_does_not_fit_is_refused_and_nothing_is_loaded(tmp_path):
+    network = build("resnet50")
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    vgg = write(tmp_path / "m.pth", build("mobilenetv2_100").state_dict())
+    with pytest.raises(UserError, match=r"m\.pth does not fit this network: \d+ of \d+ weights"):
+        load_weights(network, vgg)
+    other = write(tmp_path / "w.pth", build("sepnet", width=1 / 8).state_dict())
+    with pytest.raises(UserError, match="another shape"):
+        load_weights(build("sepnet", width=1 / 16), other)
+    cut = tmp_path / "cut.safetensors"
+    whole = write(tmp_path / "whole.safetensors", network.state_dict()).read_bytes()
+    cut.write_bytes(whole[: len(whole) // 2])
+    for path, says in (
+        (cut, "cut.safetensors cannot be read"),
+        (tmp_path / "none.pth", "there is no file .*none.pth"),
+        (write(tmp_path / "empty.pth", {"epoch": 3}), "holds no weights by name"),
+    ):
+        with pytest.raises(UserError, match=says):
+            load_weights(network, path)
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
+class Hub(BaseHTTPRequestHandler):
+    """As much of a model hub as its client asks for: one file of one repository."""
+
+    data = b""
+
+    def do_HEAD(self):
+        self.answer()
+
+    def do_GET(self):
+        if self.answer():
+            self.wfile.write(self.data)
+
+    def answer(self) -> bool:
+        found = "/timm/mobilenetv2_100.ra_in1k/resolve/" in self.path and self.path.endswith(
+            "model.safetensors"
+        )
+        self.send_response(200 if found else 404)
+        self.send_header("Content-Length", str(len(self.data) if found else 0))
+        self.send_header("ETag", '"0123456789"')
+        self.send_header("X-Repo-Commit", "a" * 40)
+        self.end_headers()
+        return found
+
+    def log_message(self, *_):
+        pass
+
+
+BUILD = """
+import sys, torch
+from facetell.models import build
+from facetell.common.errors import UserError
+try:
+    torch.save(build("mobilenetv2_100", published=True).state_dict(), sys.argv[1])
+except UserError as error:
+    sys.exit(str(error))
+"""
+
+
+def from_hub(home: Path, **settings: str) -> subprocess.CompletedProcess:
+    env = os.environ | {"HF_HOME": str(home / "hub"), "PYTHONPATH": str(ROOT / "src")} | settings
+    return subprocess.run(
+        [sys.executable, "-c", BUILD, str(home / "got.pth")],
+        env=env, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+def test_published_weights_come_from_the_hub(tmp_path):
+    published = timm.create_model("mobilenetv2_100")  # 1000 classes
+    Hub.data = write(tmp_path / "model.safetensors", published.state_dict()).read_bytes()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        done = from_hub(tmp_path, HF_ENDPOINT=f"http://127.0.0.1:{server.server_port}")
+    finally:
+        server.shutdown()
+    assert done.returncode == 0, done.stderr
+    got = torch.load(tmp_path / "got.pth")
+    assert torch.equal(got["conv_stem.weight"], published.conv_stem.weight)
+    assert got["classifier.weight"].shape[0] == 2
+
+
+def test_without_a_network_one_error_says_what_to_do(tmp_path):
+    # says at once what a lost connection says after the client's retries
+    done = from_hub(tmp_path, HF_HUB_OFFLINE="1")
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert "published weights of mobilenetv2_100 cannot be fetched" in last
+    assert "pretrained: PATH" in last
+
+
+@pytest.mark.skipif(not WEIGHTS.exists(), reason="the ImageNet weights are not here")
+def test_real_imagenet_weights(tmp_path):
+    network = build("mobilenetv2_100")
+    assert sorted(load_weights(network, WEIGHTS)) == ["classifier.bias", "classifier.weight"]

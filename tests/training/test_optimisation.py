@@ -1,0 +1,82 @@
+"""Optimisers and schedules against their formulas."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from facetell.common.errors import UserError
+from facetell.training.optimisation import Schedule, optimizer
+from facetell.training.recipe import Recipe
+
+
+def recipe(**changes) -> Recipe:
+    return Recipe(**{"image_size": 64, "epochs": 4, "batch_size": 8, "lr": 0.1} | changes)
+
+
+def rates(settings: Recipe, steps: int) -> list[float]:
+    opt = optimizer(nn.Linear(2, 2), settings)
+    schedule, found = Schedule(opt, settings, steps), []
+    for _ in range(settings.epochs * steps):
+        found.append(schedule.lr)
+        opt.step()
+        schedule.step()
+    return found
+
+
+def test_plateau_has_the_reports_settings():
+    opt = optimizer(nn.Linear(2, 2), recipe(optimizer="sgd", stop_below=1e-3))
+    schedule = Schedule(opt, recipe(optimizer="sgd", stop_below=1e-3), 10)
+    plateau = schedule.plateau
+    assert (plateau.factor, plateau.patience, plateau.threshold) == (0.1, 1, 1e-2)
+    assert (plateau.cooldown, plateau.threshold_mode, plateau.mode) == (1, "rel", "min")
+    seen = []
+    # 1 % better is not enough; after a fall one epoch of rest and two bad ones to the next
+    for loss in (1.0, 0.995, 0.995, 0.995, 0.995, 0.995):
+        schedule.epoch(loss)
+        seen.append(round(schedule.lr, 6))
+    assert seen == [0.1, 0.1, 0.01, 0.01, 0.01, 0.001]
+    assert not schedule.finished
+    for _ in range(3):
+        schedule.epoch(0.995)
+    assert schedule.finished
+
+
+def test_cosine_rises_then_falls_to_zero():
+    found = rates(recipe(schedule="cosine", warmup=0.5), 10)
+    rise, fall = found[:5], found[5:]
+    assert rise == pytest.approx([0.1 * (1 / 6 + step / 5 * 5 / 6) for step in range(5)])
+    expected = [0.05 * (1 + math.cos(math.pi * step / 35)) for step in range(35)]
+    assert fall == pytest.approx(expected, abs=1e-9)
+    assert rates(recipe(schedule="cosine"), 10)[0] == pytest.approx(0.1)
+    with pytest.raises(UserError, match="warmup: 40 of 40 updates"):
+        rates(recipe(schedule="cosine", warmup=4.0), 10)
+
+
+def test_onecycle_and_constant():
+    found = rates(recipe(schedule="onecycle"), 10)
+    assert max(found) == pytest.approx(0.1)
+    assert found.index(max(found)) == 7
+    assert set(rates(recipe(schedule="constant"), 10)) == {0.1}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("sgd", "SGD"), ("adam", "Adam"), ("adamw", "AdamW"), ("nadam", "NAdam")],
+)
+def test_optimisers_are_what_they_are_called(name, kind):
+    opt = optimizer(nn.Linear(2, 2), recipe(optimizer=name, weight_decay=0.01))
+    assert type(opt).__name__ == kind
+    assert opt.defaults["lr"] == 0.1
+    assert opt.defaults["weight_decay"] == 0.01
+    if name == "sgd":
+        assert opt.defaults["nesterov"]
+        assert opt.defaults["momentum"] == 0.9
+
+
+def test_wrong_names_list_the_valid_ones():
+    with pytest.raises(UserError, match="no 'lion'; there are sgd, adam, adamw, nadam"):
+        optimizer(nn.Linear(2, 2), recipe(optimizer="lion"))
+    with pytest.raises(UserError, match="there are plateau, onecycle, cosine, constant"):
+        Schedule(torch.optim.SGD(nn.Linear(2, 2).parameters()), recipe(schedule="step"), 1)
