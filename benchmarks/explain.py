@@ -31,6 +31,7 @@ from facetell.images.packed import Packed
 from facetell.models import build
 from facetell.models.detector import Detector
 from pipeline import train as stage
+from pipeline.settings import Settings
 
 HALF = (0.5, 0.5, 0.5)
 ONE_PASS = tuple(name for name, method in METHODS.items() if method.one_pass)
@@ -118,8 +119,7 @@ def every(size: int, number: int, batch: int) -> None:
     """Print the time of each of the 15 models, and the sum."""
     with initialize_config_dir(str(Path("conf").resolve()), version_base=None):
         config = compose("config", ["model=all", "data=demo", f"data.image_size={size}"])
-    settings = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(settings, dict)
+    settings = Settings.of(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
     packed = Path("data/packed/test.arrow")
     if packed.exists():
         pixels = [b for _, b, _ in scoring_batches(Images(Packed(packed), size), batch)]
@@ -127,10 +127,10 @@ def every(size: int, number: int, batch: int) -> None:
     else:
         images = torch.randint(0, 256, (number, 3, size, size), dtype=torch.uint8)
     total = 0.0
-    for model in settings["models"]:
+    for model in settings.models:
         torch.manual_seed(0)
         recipe = stage.recipe(settings, model)
-        name = stage.network(settings, model)
+        name = settings.network(model)
         network = build(name, width=recipe.width, image_size=size, **recipe.options)
         detector = Detector(network, HALF, HALF).eval().to(device())
         started, maps = time.perf_counter(), 0

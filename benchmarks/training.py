@@ -33,6 +33,7 @@ from facetell.training.augmentations import augmentation
 from facetell.training.recipe import Recipe
 from facetell.training.trainer import Engine, _Run
 from pipeline import train as stage
+from pipeline.settings import Settings
 
 
 def plain(network: str, recipe: Recipe, home: Path) -> Iterator[float]:
@@ -97,16 +98,15 @@ def main() -> None:
     options = parser.parse_args()
     with initialize_config_dir(str(Path("conf").resolve()), version_base=None):
         config = compose("config", ["model=all", "data=demo", f"data.image_size={options.size}"])
-    settings = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(settings, dict)
-    models = list(settings["models"]) if options.models == ["all"] else options.models
+    settings = Settings.of(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+    models = list(settings.models) if options.models == ["all"] else options.models
     fastest = 0.0
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         make(home, options.images, 256 if options.size > 128 else options.size)
         for model in models:
             recipe = dataclasses.replace(stage.recipe(settings, model), epochs=100)
-            network = stage.network(settings, model)
+            network = settings.network(model)
             torch.manual_seed(0)
             one, other = plain(network, recipe, home), ours(network, recipe, home)
             rates = [(next(one), next(other)) for _ in range(options.rounds + 1)][1:]

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,46 +19,49 @@ from facetell.images.packed import Packed
 from facetell.images.spectra import RADII
 from facetell.report.figures import data as draw
 from facetell.training.augmentations import AUGMENTATIONS, augmentation
-from pipeline.stage import params, run
+from pipeline import paths
+from pipeline.settings import Settings
+from pipeline.stage import run
 
-PLOTS = Path("plots/data")
 PER_SPLIT = 4  # images of a group in the gallery
 PER_AUGMENTATION = 8
 SIDE = 128  # px, of pictures in figures
 
 
 def main() -> None:
-    data = params()["data"]
-    name, settings = data["name"], data["audit"]
-    manifest = pd.read_parquet("data/manifest.parquet", columns=list(NEEDED))
-    packed = {split: Path(f"data/packed/{split}.arrow") for split in SPLITS}
-    chosen = sample(manifest, settings["images"], settings["seed"])
-    found = measure(chosen, packed, workers=os.cpu_count() or 1)
-    areas = audit(found, seed=settings["seed"])
-    write_json("metrics/data.json", summary(manifest, areas, len(chosen)))
+    data = Settings.load().data
+    name, settings = data.name, data.audit
+    manifest = pd.read_parquet(paths.MANIFEST, columns=list(NEEDED))
+    chosen = sample(manifest, settings.images, settings.seed)
+    found = measure(chosen, paths.PACKED, workers=os.cpu_count() or 1)
+    areas = audit(found, seed=settings.seed)
+    write_json(paths.DATA, summary(manifest, areas, len(chosen)))
     for sentence in warnings(areas):  # here, before anything is trained, and in the report
         print(f"facetell: warning: {sentence}", file=sys.stderr)
-    PLOTS.mkdir(parents=True, exist_ok=True)
+    paths.DATA_FIGURES.mkdir(parents=True, exist_ok=True)
     if areas:
         title = f"What trivia give away on {name} ({len(chosen):,} images)"
-        save(draw.shortcuts(areas, LIMIT, title), PLOTS / "shortcuts.png")
+        save(draw.shortcuts(areas, LIMIT, title), paths.DATA_FIGURES / "shortcuts.png")
     rings = {
         cls: found.features[(found.table["label"] == label).to_numpy(), :RADII]
         for label, cls in enumerate(CLASSES)
     }
-    save(draw.spectrum(rings, found.cosines, f"Spectrum of luma: {name}"), PLOTS / "spectrum.png")
-    opened = {split: Packed(path) for split, path in packed.items()}
+    save(
+        draw.spectrum(rings, found.cosines, f"Spectrum of luma: {name}"),
+        paths.DATA_FIGURES / "spectrum.png",
+    )
+    opened = {split: Packed(path) for split, path in paths.PACKED.items()}
     for key, mine in manifest.groupby("set"):
         samples = dict(groups(mine, opened))
         save(
             draw.gallery(samples, f"{key}: first images of each group"),
-            PLOTS / f"gallery_{key}.png",
+            paths.DATA_FIGURES / f"gallery_{key}.png",
         )
         faces = [image for group in samples.values() for image in group.get("train", [])[:2]]
         if faces:
             save(
                 draw.augmented(through(faces[:PER_AUGMENTATION]), f"{key}: augmentations"),
-                PLOTS / f"augmentations_{key}.png",
+                paths.DATA_FIGURES / f"augmentations_{key}.png",
             )
 
 
@@ -67,7 +69,7 @@ def summary(
     manifest: pd.DataFrame, areas: dict[str, dict[str, float]], audited: int
 ) -> dict[str, object]:
     """What is in the splits, what was set aside or leaks, and what trivia tell."""
-    aside, leaks = (pd.read_csv(f"metrics/{name}.csv") for name in ("set_aside", "leaks"))
+    aside, leaks = (pd.read_csv(path) for path in (paths.SET_ASIDE, paths.LEAKS))
     used = manifest[manifest["split"].isin(SPLITS)]
     return {
         "counts": counts(manifest),

@@ -1,7 +1,5 @@
 """baseline: fit the linear spectral classifier, which stands beside the networks in every table."""
 
-from pathlib import Path
-
 from facetell.common.files import write_json
 from facetell.common.machine import device
 from facetell.images.loading import Images
@@ -9,17 +7,19 @@ from facetell.images.packed import Packed
 from facetell.images.spectra import NETWORK
 from facetell.models.detector import Card, save
 from facetell.training.spectral_baseline import fit
-from pipeline.stage import params, run
+from pipeline import paths
+from pipeline.settings import Settings
+from pipeline.stage import run
 
 SIZE = 256  # px, where data.image_size leaves it to the models
 
 
 def main() -> None:
-    settings = params()
-    size = settings["data"]["image_size"] or SIZE
-    train, valid = (Images(Packed(f"data/packed/{s}.arrow"), size) for s in ("train", "valid"))
-    found = fit(train, valid, device(), seed=settings["train"]["seed"])
-    weights = Path(f"models/{NETWORK}.safetensors")
+    settings = Settings.load()
+    size = settings.data.image_size or SIZE
+    train, valid = (Images(Packed(paths.PACKED[s]), size) for s in ("train", "valid"))
+    found = fit(train, valid, device(), seed=settings.train.seed)
+    weights = paths.weights(NETWORK)
     card = Card(
         network=NETWORK,
         width=1.0,
@@ -31,7 +31,7 @@ def main() -> None:
     )
     save(found.detector, card, weights)
     cost = found.cost | {"disk_mib": round(weights.stat().st_size / 2**20, 3)}
-    write_json(f"models/{NETWORK}.json", {"recipe": found.recipe, "cost": cost})
+    write_json(paths.training(NETWORK), {"recipe": found.recipe, "cost": cost})
 
 
 if __name__ == "__main__":

@@ -19,9 +19,9 @@ from facetell.common.progress import progress
 from facetell.images.spectra import NETWORK
 from facetell.report.cross import KINDS, Run, long_form, tables, unused
 from facetell.report.cross_tables import cross_report
+from pipeline import paths
 from pipeline.stage import run
 
-TARGET = Path("metrics/cross")
 SWEEP = (
     "dvc exp run --queue -S model=resnet50 -S 'data.launder=[presocial,facebook,telegram,twitter]' "
     "-S data.train_on=combined,presocial,telegram,twitter,facebook && dvc exp run --run-all && "
@@ -75,7 +75,7 @@ def main(*arguments: str) -> None:
     ]
     write(made, [*left_out, *alone])
     trainings = len(found) - len(unused(found, every))
-    print(f"{TARGET}/cross.md: {len(every)} tables of {trainings} trainings")
+    print(f"{paths.CROSS}/cross.md: {len(every)} tables of {trainings} trainings")
 
 
 def nothing(found: list[Run], left_out: list[str]) -> str:
@@ -92,13 +92,13 @@ def nothing(found: list[Run], left_out: list[str]) -> str:
 
 
 def write(made: dict[str, Any], alone: list[str]) -> None:
-    for stale in TARGET.glob("*.csv"):
+    for stale in paths.CROSS.glob("*.csv"):
         stale.unlink()
     for kind, found in made.items():
         if found:
-            with whole(TARGET / f"{kind}.csv") as path:
+            with whole(paths.CROSS / f"{kind}.csv") as path:
                 long_form(found).to_csv(path, index=False, float_format="%.6g")
-    with whole(TARGET / "cross.md") as path:
+    with whole(paths.CROSS / "cross.md") as path:
         path.write_text(cross_report(made, alone), encoding="utf-8")
 
 
@@ -156,7 +156,7 @@ def runs(name: str, revision: str, read: Read) -> Iterator[tuple[str, Run | str]
 
 def one(model: str, name: str, revision: str, read: Read, stages: dict[str, Any]) -> Run:
     """The run of one model; raises Stale where its scores are not of the data beside them."""
-    path = f"metrics/models/{model}.json"
+    path = paths.scores(model).as_posix()
     try:
         content = read(path)
     except FileNotFoundError:
@@ -168,7 +168,7 @@ def one(model: str, name: str, revision: str, read: Read, stages: dict[str, Any]
     data = made.params["split"]
     code = {file: md5 for file, md5 in made.files.items() if file.startswith(("src/", "pipeline/"))}
     made_by = {
-        "archives": made.files[f"data/raw/{data['data.name']}"],
+        "archives": made.files[paths.raw(data["data.name"]).as_posix()],
         "code": hashlib.sha256(json.dumps(code, sort_keys=True).encode()).hexdigest(),
         "recipe": recipe(made),
     }
@@ -220,8 +220,8 @@ def origin(stages: dict[str, Any], path: str, md5: str) -> Origin:
 def training_images(read: Read, stages: dict[str, Any]) -> int | None:
     """Number of training images; None where the audit was not made of the same data."""
     try:
-        content = read("metrics/data.json")
-        origin(stages, "metrics/data.json", hashlib.md5(content).hexdigest())
+        content = read(paths.DATA.as_posix())
+        origin(stages, paths.DATA.as_posix(), hashlib.md5(content).hexdigest())
     except (FileNotFoundError, Stale):
         return None
     return sum(json.loads(content)["counts"]["train"].values())

@@ -1,8 +1,5 @@
 """explain: where one detector looks, whether its maps can be believed, as figures and numbers."""
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from scipy.special import expit
@@ -17,7 +14,8 @@ from facetell.explain import METHODS, defined_methods
 from facetell.explain.survey.records import of_planted, of_survey, of_trials
 from facetell.explain.survey.showing import explained, states
 from facetell.explain.survey.survey import CAM, Planted, Survey, batch_of, planted, survey
-from facetell.explain.trust.trials import Settings, Trials, trials
+from facetell.explain.trust.trials import Settings as TrialSettings
+from facetell.explain.trust.trials import Trials, trials
 from facetell.images.loading import Images
 from facetell.images.packed import Packed
 from facetell.models.detector import Card, Detector, load
@@ -25,38 +23,39 @@ from facetell.report.figures.class_means import Means, class_means
 from facetell.report.figures.layers import every_layer
 from facetell.report.figures.regions import regions
 from facetell.report.figures.sheets import gradcam_pairs, methods_side_by_side, saliency_pairs
-from pipeline.stage import params, run
+from pipeline import paths
+from pipeline.settings import ExplainSuite, Settings
+from pipeline.stage import run
 
 KINDS = ("several", "single")  # of fakes that trials are made on: the first that has enough
 
 
 def main(model: str) -> None:
-    settings = params()
-    chosen = settings["explain"]
-    suite = chosen["suites"][chosen["suite"]]
-    seed, resamples = settings["train"]["seed"], settings["score"]["resamples"]
-    detector, card = load(f"models/{model}.safetensors")
+    settings = Settings.load()
+    suite = settings.explain.chosen
+    seed, resamples = settings.train.seed, settings.score.resamples
+    detector, card = load(paths.weights(model))
     place = device()
     detector.to(place)
-    images = Images(Packed("data/packed/test.arrow"), card.image_size)
-    manifest = pd.read_parquet("data/manifest.parquet")
+    images = Images(Packed(paths.PACKED["test"]), card.image_size)
+    manifest = pd.read_parquet(paths.MANIFEST)
     test = manifest[manifest["split"] == "test"].set_index("id").loc[images.packed.ids]
     test = test.reset_index()
-    predictions = read(f"data/predictions/{model}.parquet")
+    predictions = read(paths.predictions(model))
     clean = margins_of(predictions, test, "clean")
     first = batch_of(images, [0], place)
     usable = [name for name, why in defined_methods(detector, first).items() if not why]
-    judged = [name for name in suite["methods"] if name in usable]
+    judged = [name for name in suite.methods if name in usable]
 
     seen = survey(
         detector,
         images,
         card.threshold,
         test,
-        per_group=chosen["per_group"],
-        frame=settings["data"]["frame"],
+        per_group=settings.explain.per_group,
+        frame=settings.data.frame,
         seed=seed,
-        permutations=suite["permutations"],
+        permutations=suite.permutations,
         device=place,
     )
     truth = Planted({})
@@ -69,15 +68,20 @@ def main(model: str) -> None:
             clean,
             margins_of(predictions, test, CONTROL),
             methods=judged,
-            most=suite["planted"],
+            most=suite.planted,
             seed=seed,
             device=place,
         )
     tried = on_trial(detector, images, card, test, clean, truth, judged, suite, resamples, seed)
-    draw(model, settings, detector, images, card, seen, usable, suite["costly"])
-    found = {"model": model, "suite": chosen["suite"], "layer": seen.layer, "images": seen.counts}
+    draw(model, settings, detector, images, card, seen, usable, suite.costly)
+    found = {
+        "model": model,
+        "suite": settings.explain.suite,
+        "layer": seen.layer,
+        "images": seen.counts,
+    }
     found |= of_survey(model, seen, resamples, seed) | of_planted(truth, resamples, seed)
-    write_json(f"metrics/explain/{model}.json", found | of_trials(tried), digits=4)
+    write_json(paths.explained(model), found | of_trials(tried), digits=4)
 
 
 def on_trial(
@@ -88,12 +92,12 @@ def on_trial(
     clean: np.ndarray,
     truth: Planted,
     methods: list[str],
-    suite: dict[str, Any],
+    suite: ExplainSuite,
     resamples: int,
     seed: int,
 ) -> Trials | None:
     """Trials on fakes that are told by what was planted, else on fakes that are found."""
-    settings = Settings(**suite["trials"] | {"fractions": tuple(suite["trials"]["fractions"])})
+    settings = TrialSettings(**dict(suite.trials) | {"fractions": tuple(suite.trials.fractions)})
     kind = next((kind for kind in KINDS if kind in truth.boards), None)
     fakes = truth.fakes[kind] if kind else []
     if not fakes:
@@ -136,7 +140,7 @@ def means_of(seen: Survey) -> list[Means]:
 
 def draw(
     model: str,
-    settings: dict[str, Any],
+    settings: Settings,
     detector: Detector,
     images: Images,
     card: Card,
@@ -145,8 +149,8 @@ def draw(
     costly: bool,
 ) -> None:
     """All figures of one model."""
-    folder = Path(f"plots/explain/{model}")
-    about = f"{model} on the test images of {settings['data']['name']}"
+    folder = paths.explanations(model)
+    about = f"{model} on the test images of {settings.data.name}"
     verdict = f"{about}\nverdict: fake from P(fake) = {expit(card.threshold):.2f} on"
     save(saliency_pairs(seen.examples, f"Saliency: {verdict}"), folder / "saliency.png")
     cams = gradcam_pairs(seen.examples, CAM, seen.layer, f"Grad-CAM at {seen.layer}: {verdict}")
@@ -154,7 +158,7 @@ def draw(
     if seen.means:
         save(class_means(means_of(seen), f"Class means: {about}"), folder / "class_means.png")
     if seen.regions is not None:
-        table = seen.regions.table(resamples=settings["score"]["resamples"])
+        table = seen.regions.table(resamples=settings.score.resamples)
         save(regions(table, f"Where {about} looks"), folder / "regions.png")
     one_of_each = {example.label: example for example in reversed(seen.examples)}
     for label, example in one_of_each.items():

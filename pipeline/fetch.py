@@ -5,35 +5,35 @@ from pathlib import Path
 from typing import Any
 
 from facetell.common.errors import UserError
-from pipeline.stage import params, run, user_path
+from pipeline import paths
+from pipeline.settings import ImageSet, Settings
+from pipeline.stage import run
 from pipeline.watch import archives
 
 
 def main() -> None:
-    data = params()["data"]
-    for name, settings in data["sets"].items():
-        fetch(name, settings, Path(f"data/raw/{data['name']}/{name}"))
+    data = Settings.load().data
+    for name, chosen in data.sets.items():
+        fetch(name, chosen, paths.raw(data.name) / name)
 
 
-def fetch(name: str, settings: dict[str, Any], folder: Path) -> None:
+def fetch(name: str, chosen: ImageSet, folder: Path) -> None:
     """One set, from where its settings say that it is: the user's own files go first."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{name}.zip"
-    if settings.get("render"):
-        render(target, settings["render"])
-    elif settings.get("root"):
+    if chosen.render:
+        render(target, chosen.render)
+    elif chosen.root:
         from facetell.dataset.sources import folder as source
 
-        source.fetch(target, root=user_path(settings["root"]))
-    elif given := archives(settings):
-        copy(given, target, settings["sha256"])
-    elif settings.get("kaggle"):
+        source.fetch(target, root=paths.user_path(chosen.root))
+    elif given := archives(chosen):
+        copy(given, target, chosen.sha256)
+    elif chosen.kaggle:
         from facetell.dataset.sources import kaggle
 
-        downloads = user_path(".cache/downloads")
-        kaggle.fetch(
-            target, dataset=settings["kaggle"], expected=settings["sha256"], downloads=downloads
-        )
+        downloads = paths.user_path(paths.DOWNLOADS)
+        kaggle.fetch(target, dataset=chosen.kaggle, expected=chosen.sha256, downloads=downloads)
     else:
         raise UserError(
             "data.root is not set: say where your images are, -S data.root=PATH (or "

@@ -1,29 +1,28 @@
 """pack: one memory-mapped file of encoded images per split."""
 
 from contextlib import ExitStack
-from pathlib import Path
 
 import pandas as pd
 
-from facetell.common.labels import SPLITS
 from facetell.images.archive import open_archive
 from facetell.images.packing import NEEDED, pack
 from facetell.images.reencoding import Treatment
-from pipeline.stage import params, run
+from pipeline import paths
+from pipeline.settings import Settings
+from pipeline.stage import run
 
 
 def main() -> None:
-    data = params()["data"]
-    harmonise = Treatment(harmonise=data["harmonise"], **data["harmonised"])
-    manifest = pd.read_parquet("data/manifest.parquet", columns=["split", *NEEDED])
+    data = Settings.load().data
+    harmonise = Treatment(harmonise=data.harmonise, **dict(data.harmonised))
+    manifest = pd.read_parquet(paths.MANIFEST, columns=["split", *NEEDED])
     with ExitStack() as stack:
         archives = {
-            name: stack.enter_context(open_archive(Path(f"data/raw/{data['name']}/{name}")))
-            for name in data["sets"]
+            name: stack.enter_context(open_archive(paths.raw(data.name) / name))
+            for name in data.sets
         }
-        for split in SPLITS:
-            part = manifest[manifest["split"] == split]
-            pack(part, archives, Path(f"data/packed/{split}.arrow"), harmonise)
+        for split, path in paths.PACKED.items():
+            pack(manifest[manifest["split"] == split], archives, path, harmonise)
 
 
 if __name__ == "__main__":

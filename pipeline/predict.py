@@ -10,18 +10,19 @@ from facetell.images.loading import Images
 from facetell.images.packed import Packed
 from facetell.models.detector import load
 from facetell.models.inference import margins
-from pipeline.stage import params, run
+from pipeline import paths
+from pipeline.settings import Settings
+from pipeline.stage import run
 
 
 def main(model: str) -> None:
-    settings = params()
-    workers = settings["predict"]["workers"]
-    variants = suite(settings["predict"]["suites"], settings["data"]["suite"])
-    detector, card = load(f"models/{model}.safetensors")
+    settings = Settings.load()
+    workers = settings.predict.workers
+    variants = suite(settings.predict.suites, settings.data.suite)
+    detector, card = load(paths.weights(model))
     place = device()
     detector.to(place)
-    valid = Images(Packed("data/packed/valid.arrow"), card.image_size)
-    test = Images(Packed("data/packed/test.arrow"), card.image_size)
+    valid, test = (Images(Packed(paths.PACKED[s]), card.image_size) for s in ("valid", "test"))
     on_valid = {"clean": margins(detector, valid, place, workers=workers)}
     on_test = variant_margins(detector, test, variants, place, workers=workers)
     predictions = pd.concat(
@@ -31,7 +32,7 @@ def main(model: str) -> None:
         ]
     )
     write(
-        f"data/predictions/{model}.parquet",
+        paths.predictions(model),
         predictions,
         threshold=card.threshold,
         variants={name: variant.facts for name, variant in variants.items()},

@@ -1,25 +1,9 @@
-"""What all stages share: parameters, the user's paths, and errors that a person can read."""
+"""How every stage starts, and how its errors reach a person."""
 
-import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
-import yaml
 
 from facetell.common.errors import UserError
-
-
-def params() -> dict[str, Any]:
-    """params.yaml of the workspace that the stage runs in."""
-    with open("params.yaml", encoding="utf-8") as file:
-        return yaml.safe_load(file)
-
-
-def user_path(path: str) -> Path:
-    """A path as the user meant it: relative to the repository, not to a queued run's copy."""
-    return Path(os.environ.get("DVC_ROOT", ".")) / Path(path).expanduser()
 
 
 def run(main: Callable[..., None]) -> None:

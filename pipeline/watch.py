@@ -6,25 +6,25 @@ dvc compares what it declares; files outside of the repository are not among the
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
 
 from facetell.common.files import write_json
-from pipeline.stage import params, run, user_path
+from pipeline import paths
+from pipeline.settings import ImageSet, Settings
+from pipeline.stage import run
 
 
 def main(name: str) -> None:
-    sets = params()["data"]["sets"]
-    seen = {key: noted(settings) for key, settings in sets.items()}
-    write_json(f"data/watch/{name}.json", seen)
+    sets = Settings.load().data.sets
+    write_json(paths.watched(name), {key: noted(chosen) for key, chosen in sets.items()})
 
 
-def noted(settings: dict[str, Any]) -> dict[str, Any]:
+def noted(chosen: ImageSet) -> dict[str, int | str]:
     """Number of files, bytes, and a digest of names, sizes and dates; empty where none are ours."""
-    if settings.get("root"):
-        root = user_path(settings["root"])
+    if chosen.root:
+        root = paths.user_path(chosen.root)
         files = sorted(path for path in root.rglob("*") if path.is_file())
     else:
-        files = [path for path in archives(settings) if path.is_file()]
+        files = [path for path in archives(chosen) if path.is_file()]
     digest, size = hashlib.sha256(), 0
     for path in files:
         found = path.stat()
@@ -33,10 +33,10 @@ def noted(settings: dict[str, Any]) -> dict[str, Any]:
     return {"files": len(files), "bytes": size, "digest": digest.hexdigest()} if files else {}
 
 
-def archives(settings: dict[str, Any]) -> list[Path]:
+def archives(chosen: ImageSet) -> list[Path]:
     """The archives that the user has, as paths: none, one or a list of them."""
-    given = settings.get("archive") or []
-    return [user_path(path) for path in ([given] if isinstance(given, str) else given)]
+    given = chosen.archive or []
+    return [paths.user_path(path) for path in ([given] if isinstance(given, str) else given)]
 
 
 if __name__ == "__main__":

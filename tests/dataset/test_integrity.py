@@ -244,7 +244,9 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def note(where: dict[str, str]) -> bytes:
     """The bytes that the watch stage writes for a set that lies at ``where``."""
     sets = {"folder": {"layout": "folder", "use": "all"} | where}
-    Path("params.yaml").write_text(yaml.safe_dump({"data": {"name": "folder", "sets": sets}}))
+    settings = yaml.safe_load((ROOT / "params.yaml").read_text())
+    settings["data"] |= {"name": "folder", "sets": sets}
+    Path("params.yaml").write_text(yaml.safe_dump(settings))
     watch.main("folder")
     assert sorted(path.name for path in Path("data/watch").iterdir()) == ["folder.json"]
     return Path("data/watch/folder.json").read_bytes()

@@ -1,8 +1,5 @@
 """Configuration: what is committed is what conf/ composes to, and stages declare what they use."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,18 +12,23 @@ from support import ROOT
 
 from facetell.evaluation.perturbations import suite
 from facetell.models import build, parameter_count
-from pipeline import stage, train
+from pipeline import paths, train
 from pipeline.compose import compose as write_params
+from pipeline.settings import Settings
 
 MODELS = sorted(path.stem for path in (ROOT / "conf/model").glob("*.yaml"))
 SETS = sorted(path.stem for path in (ROOT / "conf/data").glob("*.yaml"))
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 
 
-def composed(*overrides: str) -> dict:
+def plain(*overrides: str) -> dict:
     with initialize_config_dir(str(ROOT / "conf"), version_base=None):
         config = compose("config", overrides=list(overrides))
     return OmegaConf.to_container(config, resolve=True)
+
+
+def composed(*overrides: str) -> Settings:
+    return Settings.of(plain(*overrides))
 
 
 def test_committed_parameters_are_the_composition_of_conf(tmp_path, monkeypatch):
@@ -41,22 +43,22 @@ def test_committed_parameters_are_the_composition_of_conf(tmp_path, monkeypatch)
 @pytest.mark.parametrize("model", MODELS)
 def test_every_choice_composes_to_recipes_that_build(model, data):
     settings = composed(f"model={model}", f"data={data}")
-    assert settings["model"] == model
-    assert settings["data"]["suite"] == ("quick" if data.startswith("demo") else "full")
-    assert suite(settings["predict"]["suites"], settings["data"]["suite"])
-    for key, entry in settings["models"].items():
-        assert (ROOT / entry["source"]).is_file()
+    assert settings.model == model
+    assert settings.data.suite == ("quick" if data.startswith("demo") else "full")
+    assert suite(settings.predict.suites, settings.data.suite)
+    for key, entry in settings.models.items():
+        assert (ROOT / entry.source).is_file()
         recipe = train.recipe(settings, key)
         with torch.device("meta"):
             network = build(
-                train.network(settings, key),
+                settings.network(key),
                 width=recipe.width,
                 image_size=recipe.image_size,
                 **recipe.options,
             )
         assert parameter_count(network) > 0
         if data.startswith("demo"):
-            assert recipe.image_size == settings["data"]["fetch"]["size"]
+            assert recipe.image_size == settings.data.image_size
         else:
             assert recipe.width == 1.0
 
@@ -66,7 +68,7 @@ def test_all_are_the_models_of_the_reports():
         "rcnn rcnn_aug sepnet sepnet_aug vit swin simplenet xception vgg19 resnet50 densenet121 "
         "mnasnet efficientnet_b0 efficientnet_b1 efficientnet_b2"
     )
-    assert list(composed("model=all")["models"]) == names.split()
+    assert list(composed("model=all").models) == names.split()
     assert {path.stem for path in (ROOT / "conf/model").glob("*.yaml")} == {
         *names.split(), "all", "starter", "mobilenetv2"
     }  # fmt: skip
@@ -111,8 +113,8 @@ def test_weights_of_a_file_are_the_same_file_in_a_queued_run(monkeypatch):
 
 def test_overrides_reach_every_recipe():
     settings = composed("train.epochs=7", "data.image_size=96")
-    assert settings["data"]["fetch"]["size"] == 96
-    for key in settings["models"]:
+    assert settings.data.sets["demo"].render["size"] == 96
+    for key in settings.models:
         recipe = train.recipe(settings, key)
         assert (recipe.epochs, recipe.image_size) == (7, 96)
 
@@ -132,60 +134,5 @@ def test_wrong_names_list_the_valid_ones(override, says):
 
 def test_user_paths_mean_the_same_in_a_queued_run(monkeypatch):
     monkeypatch.setenv("DVC_ROOT", "/work/space")
-    assert stage.user_path("../a.zip") == Path("/work/space/../a.zip")
-    assert stage.user_path("/b.zip") == Path("/b.zip")
-
-
-def declared(name: str) -> list[str]:
-    return STAGES[name].get("do", STAGES[name])["deps"]
-
-
-def modules(name: str) -> list[str]:
-    """The modules that a stage's commands run."""
-    commands = STAGES[name].get("do", STAGES[name])["cmd"]
-    commands = [commands] if isinstance(commands, str) else commands
-    return [command.split()[2] for command in commands]
-
-
-PRINT_IMPORTS = """
-import sys
-from importlib import import_module
-root = sys.argv[1] + "/"
-for name in sys.argv[2:]:
-    import_module(name)
-for module in list(sys.modules.values()):
-    file = getattr(module, "__file__", None) or ""
-    if file.startswith(root) and "/.venv/" not in file:
-        print(file.removeprefix(root))
-"""
-# of no consequence for what a stage writes, or covered by another entry
-FREE = ("pipeline/__init__.py", "pipeline/stage.py", "src/facetell/__init__.py",
-        "src/facetell/common/errors.py", "src/facetell/common/progress.py",
-        "src/facetell/report/figures/__init__.py")  # fmt: skip
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_stages_declare_the_code_that_they_import(name):
-    """dvc reruns a stage only for what it declares: a forgotten file means stale results."""
-    env = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", PRINT_IMPORTS, str(ROOT), *modules(name)],
-        cwd=ROOT, env=env, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    deps = declared(name)
-    missing = [
-        file
-        for file in done.stdout.split()
-        if file not in FREE
-        and not any(file == dep or file.startswith(f"{dep}/") for dep in deps)
-        # a network's own module is ${item.source}; what the others are made of does not concern it
-        and not file.startswith(("src/facetell/models/", "src/facetell/images/spectra.py"))
-    ]
-    assert missing == []
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_declared_code_exists(name):
-    for dep in declared(name):
-        if dep.startswith(("src/", "pipeline/")):
-            assert (ROOT / dep).exists(), dep
+    assert paths.user_path("../a.zip") == Path("/work/space/../a.zip")
+    assert paths.user_path("/b.zip") == Path("/b.zip")

@@ -8,11 +8,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from facetell.common.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -66,6 +69,19 @@ def write_json(path: str | Path, value: Any, digits: int = 6) -> None:
     text = json.dumps(rounded(value, digits), indent=2, allow_nan=False, ensure_ascii=False)
     with whole(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: str | Path) -> Any:
+    """The value of a JSON file."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def write_csv(path: str | Path, table: "pd.DataFrame", digits: int | None = None) -> None:
+    """Write ``table`` as CSV without its index, floats to so many significant digits (None: all
+    that are needed)."""
+    form = None if digits is None else f"%.{digits}g"
+    with whole(path) as temporary:
+        table.to_csv(temporary, index=False, float_format=form, lineterminator="\n")
 
 
 def sha256(path: str | Path) -> str:
