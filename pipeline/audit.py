@@ -1,8 +1,9 @@
-"""audit: what trivia alone tell of the label, and figures of what is in the sets."""
+"""audit: how well shortcuts predict the label, what is in the sets, and figures of both."""
 
 import os
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from facetell.common.figure_style import save
 from facetell.common.files import write_json
 from facetell.common.labels import CLASSES, SPLITS
 from facetell.common.seeding import seed_of
-from facetell.dataset.audit import LIMIT, NEEDED, audit, counts, measure, sample, warnings
+from facetell.dataset import audit, summary
 from facetell.images.decoding import decode
 from facetell.images.loading import fit
 from facetell.images.packed import Packed
@@ -20,28 +21,47 @@ from facetell.images.spectra import RADII
 from facetell.report.figures import data as draw
 from facetell.training.augmentations import AUGMENTATIONS, augmentation
 from pipeline import paths
-from pipeline.settings import Settings
+from pipeline.settings import Data, Settings
 from pipeline.stage import run
 
 PER_SPLIT = 4  # images of a group in the gallery
 PER_AUGMENTATION = 8
 SIDE = 128  # px, of pictures in figures
+NEEDED = sorted({*audit.NEEDED, *summary.NEEDED, "generator"})  # of the manifest's columns
 
 
 def main() -> None:
-    data = Settings.load().data
-    name, settings = data.name, data.audit
-    manifest = pd.read_parquet(paths.MANIFEST, columns=list(NEEDED))
-    chosen = sample(manifest, settings.images, settings.seed)
-    found = measure(chosen, paths.PACKED, workers=os.cpu_count() or 1)
-    areas = audit(found, seed=settings.seed)
-    write_json(paths.DATA, summary(manifest, areas, len(chosen)))
-    for sentence in warnings(areas):  # here, before anything is trained, and in the report
-        print(f"facetell: warning: {sentence}", file=sys.stderr)
-    paths.DATA_FIGURES.mkdir(parents=True, exist_ok=True)
+    settings = Settings.load()
+    data = settings.data
+    manifest = pd.read_parquet(paths.MANIFEST, columns=NEEDED)
+    chosen = audit.sample(manifest, data.audit.images, data.audit.seed)
+    found = audit.measure(chosen, paths.PACKED, workers=os.cpu_count() or 1)
+    areas = audit.audit(found, seed=data.audit.seed, resamples=settings.score.resamples)
+    warnings = audit.warnings(areas, harmonised=data.harmonise)
+    judged = {"images": len(chosen), "limit": audit.LIMIT, "auc": areas, "warnings": warnings}
+    write_json(paths.DATA, described(manifest, data) | {"audit": judged})
+    for paragraph in warnings:  # here, before anything is trained, and in the report
+        print(f"facetell: warning: {paragraph}", file=sys.stderr)
+    draw_audit(data.name, found, areas)
+    draw_samples(manifest, {split: Packed(path) for split, path in paths.PACKED.items()})
+
+
+def described(manifest: pd.DataFrame, data: Data) -> dict[str, Any]:
+    """What is in the data, beside what was set aside and what leaks."""
+    return summary.summary(
+        manifest,
+        sets={name: one.model_dump() for name, one in data.sets.items()},
+        harmonised=data.harmonise,
+        aside=pd.read_csv(paths.SET_ASIDE),
+        leaks=pd.read_csv(paths.LEAKS),
+    )
+
+
+def draw_audit(name: str, found: audit.Measured, areas: dict[str, dict[str, float]]) -> None:
+    """What the audit found, and the spectra of both classes."""
     if areas:
-        title = f"What trivia give away on {name} ({len(chosen):,} images)"
-        save(draw.shortcuts(areas, LIMIT, title), paths.DATA_FIGURES / "shortcuts.png")
+        title = f"How well shortcuts predict the label: {name} ({len(found.table):,} images)"
+        save(draw.shortcuts(areas, audit.LIMIT, title), paths.DATA_FIGURES / "shortcuts.png")
     rings = {
         cls: found.features[(found.table["label"] == label).to_numpy(), :RADII]
         for label, cls in enumerate(CLASSES)
@@ -50,52 +70,27 @@ def main() -> None:
         draw.spectrum(rings, found.cosines, f"Spectrum of luma: {name}"),
         paths.DATA_FIGURES / "spectrum.png",
     )
-    opened = {split: Packed(path) for split, path in paths.PACKED.items()}
-    for key, mine in manifest.groupby("set"):
+
+
+def draw_samples(manifest: pd.DataFrame, opened: dict[str, Packed]) -> None:
+    """Images of each set that is used, as they are and through each augmentation."""
+    for key, mine in manifest[manifest["split"].isin(SPLITS)].groupby("set"):
         samples = dict(groups(mine, opened))
-        save(
-            draw.gallery(samples, f"{key}: first images of each group"),
-            paths.DATA_FIGURES / f"gallery_{key}.png",
-        )
+        title = f"{key}: first images of each group"
+        save(draw.gallery(samples, title), paths.DATA_FIGURES / f"gallery_{key}.png")
         faces = [image for group in samples.values() for image in group.get("train", [])[:2]]
         if faces:
-            save(
-                draw.augmented(through(faces[:PER_AUGMENTATION]), f"{key}: augmentations"),
-                paths.DATA_FIGURES / f"augmentations_{key}.png",
-            )
-
-
-def summary(
-    manifest: pd.DataFrame, areas: dict[str, dict[str, float]], audited: int
-) -> dict[str, object]:
-    """What is in the splits, what was set aside or leaks, and what trivia tell."""
-    aside, leaks = (pd.read_csv(path) for path in (paths.SET_ASIDE, paths.LEAKS))
-    used = manifest[manifest["split"].isin(SPLITS)]
-    return {
-        "counts": counts(manifest),
-        "images": len(used),
-        "unused": len(manifest) - len(used),
-        "persons": int(used["person"].nunique()),
-        "sets": tally(used["set"]),
-        "platforms": tally(used["platform"]),
-        "set_aside": {"count": len(aside), "reasons": tally(aside["reason"].str.split(":").str[0])},
-        "pairs_across_splits": tally(leaks["kind"]),
-        "audit": {"images": audited, "auc": areas, "warnings": warnings(areas)},
-    }
-
-
-def tally(column: "pd.Series[str]") -> dict[str, int]:
-    """How often each value occurs, by name."""
-    return {str(value): int(number) for value, number in column.value_counts().sort_index().items()}
+            rows = through(faces[:PER_AUGMENTATION])
+            figure = draw.augmented(rows, f"{key}: augmentations")
+            save(figure, paths.DATA_FIGURES / f"augmentations_{key}.png")
 
 
 def groups(
     manifest: pd.DataFrame, opened: dict[str, Packed]
 ) -> Iterator[tuple[str, dict[str, list[np.ndarray]]]]:
     """Pictures by class and generator and, within, by split: the first ones, not picked."""
-    used = manifest[manifest["split"].isin(SPLITS)]
-    sizes = used.groupby(["label", "generator"])["id"].transform("size")
-    order = used.assign(size=-sizes).sort_values(["label", "size"], kind="stable")
+    sizes = manifest.groupby(["label", "generator"])["id"].transform("size")
+    order = manifest.assign(size=-sizes).sort_values(["label", "size"], kind="stable")
     for (label, generator), group in order.groupby(["label", "generator"], sort=False):
         named = f"{CLASSES[int(label)]}\n{generator}".strip().replace("_", " ")
         by_split = {}

@@ -10,11 +10,11 @@ from facetell.common.files import read_json, whole, write_csv, write_json
 from facetell.curves import Curves, by_epoch, curves_of, sensitivity
 from facetell.evaluation.model_scores import margins_of
 from facetell.evaluation.predictions import read
-from facetell.evaluation.robustness import robustness
+from facetell.evaluation.robustness import Scores, robustness
 from facetell.images.spectra import NETWORK
 from facetell.metrics.intervals import Resamples
 from facetell.metrics.paired_tests import compare
-from facetell.report.detectors import report, summary
+from facetell.report.detectors import headline_of, report, summary
 from facetell.report.explanations import explain_report
 from facetell.report.figures import curves as errors
 from facetell.report.figures import scores as scoring
@@ -22,7 +22,7 @@ from facetell.report.figures.frequency import frequency
 from facetell.report.figures.leaderboard import agreement, leaderboard
 from facetell.report.figures.learning import learning
 from facetell.report.figures.robustness import NUMBERS, drops, flips, levels
-from facetell.report.tables import tables
+from facetell.report.published_tables import OurData, tables
 from pipeline import paths
 from pipeline.settings import Settings
 from pipeline.stage import run
@@ -35,46 +35,61 @@ def main() -> None:
     # from the parameters, not from what lies in the folders: other runs leave files there
     models = list(settings.models)
     rated = [*models, NETWORK]  # the baseline stands in every table, but is no choice
-    scores = {m: read_json(paths.scores(m)) for m in rated}
-    data, name = read_json(paths.DATA), settings.data.name
-    manifest = pd.read_parquet(paths.MANIFEST)
-    test = manifest[manifest["split"] == "test"].reset_index(drop=True)
-    labels = test["label"].to_numpy()
-    margins, thresholds = {}, {}
-    for model in rated:
-        predictions = read(paths.predictions(model))
-        margins[model] = margins_of(predictions, test, "clean")
-        thresholds[model] = predictions.threshold
-    draws = Resamples(
-        test["person"],
-        resamples=settings.score.resamples,
-        seed=settings.train.seed,
-    )
-    temperatures = {m: scores[m]["calibration"]["temperature"] for m in rated}
-    curves = curves_of(labels, margins, thresholds, temperatures, draws)
-    pairs = compare(labels, margins, thresholds, draws)
-    log = pd.concat([learning_log(m, test) for m in models], ignore_index=True)
+    headline = headline_of(models, settings.headline)
+    data, scores = read_json(paths.DATA), {m: read_json(paths.scores(m)) for m in rated}
+    looked = {model: read_json(paths.explained(model)) for model in models}
+    test = tested_images()
+
+    curves, pairs = on_test_images(scores, test, settings)
+    log = pd.concat([learning_log(model, test) for model in models], ignore_index=True)
     changes = robustness(scores)
     bands = sensitivity(changes)
     frames = curves.frames() | {"learning": log, "robustness": changes, "frequency": bands}
     for key, frame in frames.items():
         write_csv(paths.curve(key), frame, digits=5)
-    best = {m: scores[m]["training"]["cost"]["best_epoch"] for m in models}
-    draw(curves, temperatures, changes, bands)
+    draw(curves, temperatures_of(scores), changes, bands)
+    best = {model: scores[model]["training"]["cost"]["best_epoch"] for model in models}
     save(learning(log, best), paths.COMPARISONS / "learning")
-    looked = {m: read_json(paths.explained(m)) for m in models}
     draw_explained(looked)
-    found = tables(scores, log, name, data["counts"])
+
+    name = settings.data.name
+    found = tables(scores, log, OurData.of(name, data))
+    write_tables(found | {"pairs": pairs})
+    text = report(scores, data, name, found, pairs, headline)
+    with whole(paths.REPORT) as path:
+        path.write_text(text + "\n" + explain_report(looked), encoding="utf-8")
+    write_json(paths.SUMMARY, summary(scores[headline]), digits=4)
+
+
+def tested_images() -> pd.DataFrame:
+    """The rows of the manifest that are tested."""
+    manifest = pd.read_parquet(paths.MANIFEST)
+    return manifest[manifest["split"] == "test"].reset_index(drop=True)
+
+
+def on_test_images(
+    scores: Scores, test: pd.DataFrame, settings: Settings
+) -> tuple[Curves, pd.DataFrame]:
+    """The curves of all models and the paired tests between them, from stored predictions."""
+    labels, margins, thresholds = test["label"].to_numpy(), {}, {}
+    for model in scores:
+        predictions = read(paths.predictions(model))
+        margins[model] = margins_of(predictions, test, "clean")
+        thresholds[model] = predictions.threshold
+    draws = Resamples(test["person"], resamples=settings.score.resamples, seed=settings.train.seed)
+    curves = curves_of(labels, margins, thresholds, temperatures_of(scores), draws)
+    return curves, compare(labels, margins, thresholds, draws)
+
+
+def temperatures_of(scores: Scores) -> dict[str, float]:
+    return {model: found["calibration"]["temperature"] for model, found in scores.items()}
+
+
+def write_tables(found: dict[str, pd.DataFrame]) -> None:
     for stale in paths.TABLES.glob("*.csv"):  # of another selection
         stale.unlink()
-    for key, table in (found | {"pairs": pairs}).items():
+    for key, table in found.items():
         write_csv(paths.TABLES / f"{key}.csv", table, digits=5)
-    headline = settings.headline
-    with whole(paths.REPORT) as path:
-        text = report(scores, data, name, found, pairs, headline)
-        path.write_text(text + "\n" + explain_report(looked), encoding="utf-8")
-    chosen = {model: scores[model] for model in models}
-    write_json(paths.SUMMARY, summary(chosen, headline), digits=4)
 
 
 def draw(

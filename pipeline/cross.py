@@ -5,20 +5,21 @@ from dvc.lock of its experiment, not from params.yaml, which may have been chang
 """
 
 import argparse
-import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
 from facetell.common.errors import UserError, brief
-from facetell.common.files import whole
+from facetell.common.files import whole, write_csv
 from facetell.common.progress import progress
 from facetell.images.spectra import NETWORK
-from facetell.report.cross import KINDS, Run, long_form, tables, unused
-from facetell.report.cross_tables import cross_report
+from facetell.report.cross.lock import Stale, origin
+from facetell.report.cross.report import cross_report
+from facetell.report.cross.runs import KINDS, NEEDED, Run
+from facetell.report.cross.tables import Table, long_form, tables, unused
 from pipeline import paths
 from pipeline.stage import run
 
@@ -27,84 +28,95 @@ SWEEP = (
     "-S data.train_on=combined,presocial,telegram,twitter,facebook && dvc exp run --run-all && "
     "python -m pipeline.cross"
 )
-TRAINING = ("train@", "baseline")  # stages that train
 REASONS = 4  # that are listed where there is no table
 WORKSPACE = "workspace"
 PENDING = ("Queued", "Running", "Failed")  # states of experiments that have no results
-NEEDED = {*KINDS, "clean", "platform_average", "training"}
 Read = Callable[[str], bytes]  # a file of one revision, by path; FileNotFoundError if it has none
 
 
-class Stale(Exception):
-    """A result is not of the data and code that lie beside it."""
+class Experiment(NamedTuple):
+    """Its name, its revision, and how to read its files."""
 
-
-class Origin(NamedTuple):
-    """What an output was made with: parameters by stage, and md5 by path of all dependencies."""
-
-    params: dict[str, dict[str, Any]]
-    files: dict[str, str]
+    name: str
+    revision: str
+    read: Read
 
 
 def main(*arguments: str) -> None:
     parser = argparse.ArgumentParser(prog="python -m pipeline.cross", description=__doc__)
-    parser.add_argument("-n", type=int, default=1, metavar="COMMITS", help="so many last commits")
-    commits = parser.parse_args(arguments).n
-    found: list[Run] = []
-    unusable: dict[tuple[str, str], list[str]] = {}  # experiments by model and reason
-    for name, revision, read in progress(list(experiments(commits)), "experiments"):
-        for model, result in runs(name, revision, read):
-            if isinstance(result, Run):
-                found.append(result)
-            else:
-                unusable.setdefault((model, result), []).append(name)
-    left_out = [
-        f"`{model}` of {', '.join(names)}: {reason}" for (model, reason), names in unusable.items()
-    ]
+    parser.add_argument(
+        "-n",
+        type=int,
+        default=1,
+        metavar="COMMITS",
+        help="look at this many of the last commits and their experiments (default: 1)",
+    )
+    found, refused = collected(experiments(parser.parse_args(arguments).n))
     made = {kind: tables(found, kind) for kind in KINDS}
     every = [table for kind in made.values() for table in kind]
     if not every:
-        raise UserError(nothing(found, left_out))
-    single: dict[str, list[str]] = {}
-    for run_ in unused(found, every):
-        single.setdefault(run_.experiment, []).append(f"`{run_.model}`")
-    alone = [
-        f"{', '.join(models)} of {name}: nothing that differs in `data.train_on` alone, or a "
-        "newer run of the same"
-        for name, models in single.items()
+        raise UserError(nothing(found, refused))
+    single = unused(found, every)
+    write(made, [*refused, *alone(single)])
+    trainings = len(found) - len(single)
+    print(f"{paths.CROSS}/cross.md: {len(every)} tables of {trainings} trained detectors")
+
+
+def collected(among: Iterator[Experiment]) -> tuple[list[Run], list[str]]:
+    """The runs that can be used; and why others cannot, a line for each model and reason."""
+    found: list[Run] = []
+    unusable: dict[tuple[str, str], list[str]] = {}  # experiments by model and reason
+    for experiment in progress(list(among), "experiments"):
+        for model, result in runs(experiment):
+            if isinstance(result, Run):
+                found.append(result)
+            else:
+                unusable.setdefault((model, result), []).append(experiment.name)
+    return found, [
+        f"`{model}` of {', '.join(names)}: {reason}" for (model, reason), names in unusable.items()
     ]
-    write(made, [*left_out, *alone])
-    trainings = len(found) - len(unused(found, every))
-    print(f"{paths.CROSS}/cross.md: {len(every)} tables of {trainings} trainings")
 
 
-def nothing(found: list[Run], left_out: list[str]) -> str:
+def alone(single: list[Run]) -> list[str]:
+    """Why usable runs are in no table, a line for each experiment."""
+    models: dict[str, list[str]] = {}
+    for one in single:
+        models.setdefault(one.experiment, []).append(f"`{one.model}`")
+    return [
+        f"{', '.join(names)} of {experiment}: no other result differs in `data.train_on` alone, or "
+        "a newer run has the same settings"
+        for experiment, names in models.items()
+    ]
+
+
+def nothing(found: list[Run], refused: list[str]) -> str:
     """The error where there is no table: what was found, and what to run."""
-    seen = [f"{run_.model} of {run_.experiment} can be used" for run_ in found] + left_out
-    reasons = "; ".join(seen[:REASONS]) + f"; and {len(seen) - REASONS} more" * (
-        len(seen) > REASONS
-    )
+    seen = [f"{run_.model} of {run_.experiment} can be used" for run_ in found] + refused
+    reasons = "; ".join(seen[:REASONS] or ["no results were found"])
+    if len(seen) > REASONS:
+        reasons += f"; and {len(seen) - REASONS} more"
     return (
-        "no two results differ in data.train_on alone and were tested on two platforms or sets, "
-        f"in the workspace, the last commit and its experiments ({reasons}). For the embedded set "
-        f"make them by:\n  {SWEEP}\n(-n COMMITS looks at experiments of earlier commits, too)"
+        "there is nothing to put side by side: a cross table needs two results that differ in "
+        "data.train_on alone and were tested on at least two platforms or sets. In the workspace "
+        f"and in the commits that were looked at, with their experiments: {reasons}. "
+        f"With the embedded set, make such results by:\n  {SWEEP}\n"
+        "To look at the experiments of earlier commits as well, add -n COMMITS."
     )
 
 
-def write(made: dict[str, Any], alone: list[str]) -> None:
+def write(made: Mapping[str, list[Table]], not_used: list[str]) -> None:
+    """A CSV file for each kind of table, and all of them in words."""
     for stale in paths.CROSS.glob("*.csv"):
         stale.unlink()
     for kind, found in made.items():
         if found:
-            with whole(paths.CROSS / f"{kind}.csv") as path:
-                long_form(found).to_csv(path, index=False, float_format="%.6g")
+            write_csv(paths.CROSS / f"{kind}.csv", long_form(found), digits=6)
     with whole(paths.CROSS / "cross.md") as path:
-        path.write_text(cross_report(made, alone), encoding="utf-8")
+        path.write_text(cross_report(made, not_used), encoding="utf-8")
 
 
-def experiments(commits: int) -> Iterator[tuple[str, str, Read]]:
-    """Name, revision and files of every finished experiment, newest first, then of the commits and
-    the workspace.
+def experiments(commits: int) -> Iterator[Experiment]:
+    """Every finished experiment, newest first, then the commits and the workspace.
 
     Raises UserError if dvc cannot list them.
     """
@@ -119,7 +131,7 @@ def experiments(commits: int) -> Iterator[tuple[str, str, Read]]:
     # a sorted list keeps the order of equals
     for row in sorted(rows, key=lambda row: (not row["Experiment"], row["rev"] == WORKSPACE)):
         revision = str(row["rev"])
-        yield row["Experiment"] or revision, revision, reader(revision)
+        yield Experiment(row["Experiment"] or revision, revision, reader(revision))
 
 
 def reader(revision: str) -> Read:
@@ -136,11 +148,12 @@ def reader(revision: str) -> Read:
     return read
 
 
-def runs(name: str, revision: str, read: Read) -> Iterator[tuple[str, Run | str]]:
+def runs(experiment: Experiment) -> Iterator[tuple[str, Run | str]]:
     """Each selected model of an experiment: its run, or why it cannot be used.
 
     The linear baseline is no choice: it is left out in silence where it was not made anew.
     """
+    read = experiment.read
     try:
         settings, lock = (yaml.safe_load(read(path)) for path in ("params.yaml", "dvc.lock"))
     except FileNotFoundError as missing:
@@ -148,80 +161,39 @@ def runs(name: str, revision: str, read: Read) -> Iterator[tuple[str, Run | str]
         return
     for model in [*settings["models"], NETWORK]:
         try:
-            yield model, one(model, name, revision, read, lock["stages"])
+            yield model, one(model, experiment, lock["stages"])
         except Stale as reason:
             if model != NETWORK:
                 yield model, str(reason)
 
 
-def one(model: str, name: str, revision: str, read: Read, stages: dict[str, Any]) -> Run:
+def one(model: str, experiment: Experiment, stages: dict[str, Any]) -> Run:
     """The run of one model; raises Stale where its scores are not of the data beside them."""
     path = paths.scores(model).as_posix()
     try:
-        content = read(path)
+        content = experiment.read(path)
     except FileNotFoundError:
         raise Stale("it was not scored") from None
-    made = origin(stages, path, hashlib.md5(content, usedforsecurity=False).hexdigest())
+    made = origin(stages, path, content)
     scores = json.loads(content)
     if missing := NEEDED - scores.keys():
-        raise Stale(f"scored by an older version, without {', '.join(sorted(missing))}")
+        raise Stale(f"it was scored by an older version, without {', '.join(sorted(missing))}")
     data = made.params["split"]
-    code = {file: md5 for file, md5 in made.files.items() if file.startswith(("src/", "pipeline/"))}
     made_by = {
         "archives": made.files[paths.raw(data["data.name"]).as_posix()],
-        "code": hashlib.sha256(json.dumps(code, sort_keys=True).encode()).hexdigest(),
-        "recipe": recipe(made),
+        "code": made.code(),
+        "recipe": made.recipe(),
     }
-    return Run(model, data, made_by, scores, name, revision, training_images(read, stages))
-
-
-def recipe(made: Origin) -> dict[str, Any]:
-    """Parameters by which a model was trained; what was found by training is not among them."""
-    stages = [params for name, params in made.params.items() if name.startswith(TRAINING)]
-    return {
-        name: value
-        for params in stages
-        for name, value in params.items()
-        if name.startswith(("data.image_size", "data.recipe", "models.", "recipes.", "train."))
-    }
-
-
-def origin(stages: dict[str, Any], path: str, md5: str) -> Origin:
-    """What made the file ``path`` with content ``md5``, through all stages of a dvc.lock.
-
-    Raises
-    ------
-    Stale : a stage upstream has since written something else, or ``path`` is of no stage.
-    """
-    makers = {
-        out["path"]: (name, out.get("md5"))
-        for name, stage in stages.items()
-        for out in stage.get("outs", ())
-    }
-    params: dict[str, dict[str, Any]] = {}
-    files: dict[str, str] = {}
-    if path not in makers:
-        raise Stale(f"dvc.lock has no stage that made {path}")
-    open_ = [(path, md5)]
-    while open_:
-        path, md5 = open_.pop()
-        files[path] = md5
-        if path not in makers:
-            continue
-        stage, made = makers[path]
-        if made != md5:
-            raise Stale(f"{path} is not what its stage wrote last: run dvc repro")
-        if stage not in params:
-            params[stage] = stages[stage].get("params", {}).get("params.yaml", {})
-            open_ += [(dep["path"], dep.get("md5", "")) for dep in stages[stage].get("deps", ())]
-    return Origin(params, files)
+    images = training_images(experiment.read, stages)
+    return Run(model, data, made_by, scores, experiment.name, experiment.revision, images)
 
 
 def training_images(read: Read, stages: dict[str, Any]) -> int | None:
     """Number of training images; None where the audit was not made of the same data."""
+    path = paths.DATA.as_posix()
     try:
-        content = read(paths.DATA.as_posix())
-        origin(stages, paths.DATA.as_posix(), hashlib.md5(content).hexdigest())
+        content = read(path)
+        origin(stages, path, content)
     except (FileNotFoundError, Stale):
         return None
     return sum(json.loads(content)["counts"]["train"].values())

@@ -7,11 +7,11 @@ from support import SAMPLE, built, folder_entries, picture, separable, write_zip
 from facetell.common.errors import UserError
 from facetell.common.files import sha256, whole, write_json
 from facetell.common.labels import SPLITS
-from facetell.dataset.audit import counts
 from facetell.dataset.layouts import rows
 from facetell.dataset.manifest import COLUMNS
 from facetell.dataset.sources import folder as folder_source
 from facetell.dataset.sources import local
+from facetell.dataset.summary import counts
 from facetell.images import archive as archives
 from facetell.images.decoding import Unusable
 from facetell.images.packed import Packed

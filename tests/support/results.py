@@ -13,16 +13,25 @@ from support import ROOT
 COUNTS = {split: {"real": 1100, "fake": 1100} for split in ("train", "valid", "test")}
 
 
-WARNING = "JPEG quality alone tells fake from real with AUC 0.70 [0.65, 0.75]"
+WARNING = "JPEG quality alone separates fake from real images with an AUC of 0.70 [0.65, 0.75]."
 
 
 DATA = {  # metrics/data.json
     "counts": COUNTS,
+    "images": 6600,
     "unused": 0,
-    "set_aside": {"count": 0},
+    "persons": 1500,
+    "sets": {"demo": 6600},
+    "platforms": {"presocial": 6600},
+    "layouts": {"demo": "demo"},
+    "rendered": {"images": 6600, "of": 6600, "sets": ["demo"]},
+    "laundered": 0,
+    "harmonised": False,
+    "set_aside": {"count": 0, "reasons": {}},
     "pairs_across_splits": {},
     "audit": {
         "images": 900,
+        "limit": 0.6,
         "auc": {"jpeg_quality": {"auc": 0.7, "low": 0.65, "high": 0.75}},
         "warnings": [WARNING],
     },

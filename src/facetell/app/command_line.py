@@ -8,10 +8,22 @@ from typing import Any
 
 from facetell.common.errors import UserError
 
+WEIGHTS = "weights of a detector, models/NAME.safetensors"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one sub-command; returns the exit status. A user's error is one line on stderr."""
-    parser = argparse.ArgumentParser(prog="facetell", description="Use trained detectors.")
+    """Run one sub-command; returns the exit status. A user's error is one line on stderr.
+
+    ``argv`` are the arguments after the command's name; None: those of the process.
+
+    Examples
+    --------
+    >>> main(["export", "missing.safetensors"])
+    1
+    """
+    parser = argparse.ArgumentParser(
+        prog="facetell", description="Use a trained detector of AI-generated faces."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in COMMANDS:
         add(commands)
@@ -26,15 +38,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def add_export(commands: Any) -> None:
     """``facetell export WEIGHTS [TARGET]``."""
-    text = "write a detector as ONNX and check it against PyTorch"
-    parser = commands.add_parser("export", help=text, description=text)
-    parser.add_argument("weights", type=Path, metavar="WEIGHTS", help="models/NAME.safetensors")
+    text = "convert a detector to ONNX and check it against PyTorch"
+    parser = commands.add_parser("export", help=text, description=_sentence(text))
+    parser.add_argument("weights", type=Path, metavar="WEIGHTS", help=WEIGHTS)
     parser.add_argument(
         "target",
         type=Path,
         metavar="TARGET",
         nargs="?",
-        help="file to write (default: the weights' name with .onnx)",
+        help="file to write (default: WEIGHTS with the suffix .onnx)",
     )
     parser.set_defaults(run=export)
 
@@ -56,37 +68,43 @@ def export(arguments: argparse.Namespace) -> None:
 
 def add_explain(commands: Any) -> None:
     """``facetell explain WEIGHTS PHOTO [PHOTO ...]``."""
-    text = "say whether photos are real or fake, and draw where the detector looked"
+    text = "say whether photos are real or fake, and show where the detector looked"
     parser = commands.add_parser(
         "explain",
         help=text,
-        description=f"{text}. A verdict holds for images like those that the detector was trained "
-        "on: what is known to be unlike them is said.",
+        description=f"{_sentence(text)} A verdict only holds for images like those that the "
+        "detector was trained on. You are warned if a photo is known to be different.",
     )
-    parser.add_argument("weights", type=Path, metavar="WEIGHTS", help="models/NAME.safetensors")
-    parser.add_argument("photos", type=Path, metavar="PHOTO", nargs="+", help="image file")
+    parser.add_argument("weights", type=Path, metavar="WEIGHTS", help=WEIGHTS)
+    parser.add_argument(
+        "photos", type=Path, metavar="PHOTO", nargs="+", help="photo of a face, cropped to it"
+    )
     parser.add_argument(
         "--methods",
         nargs="+",
         default=["gradcam"],
         metavar="METHOD",
-        help="one, drawn at every layer (default: gradcam), or several or all, side by side",
+        help="one method, drawn at every layer (default: gradcam); or several, or all, drawn side "
+        "by side",
     )
     parser.add_argument(
         "--layers",
         nargs="+",
         default=[],
         metavar="LAYER",
-        help="all, default, or names as in named_modules() (default: all of one method; of "
-        "several methods the layer that the network recommends)",
+        help="all, default (the layer that is recommended for the network), or names as in "
+        "named_modules(); if not given, all layers for one method and the recommended layer for "
+        "several",
     )
     parser.add_argument(
         "--out",
         type=Path,
         metavar="FILE",
-        help="figure to write (default: PHOTO_explained.png in this folder)",
+        help="figure to write (default: PHOTO_explained.png in the working folder)",
     )
-    parser.add_argument("--blur", action="store_true", help="also after Gaussian blur")
+    parser.add_argument(
+        "--blur", action="store_true", help="show the maps after Gaussian blur, too"
+    )
     parser.set_defaults(run=explain)
 
 
@@ -104,6 +122,10 @@ def explain(arguments: argparse.Namespace) -> None:
         for warning in found.photo.warnings:
             print(f"facetell: warning: {found.photo.path}: {warning}", file=sys.stderr)
         print("\n".join(found.lines()))
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
 
 
 COMMANDS = (add_export, add_explain)  # each adds its parser, and sets ``run``

@@ -1,11 +1,13 @@
-"""How well trivia tell the label: what a detector may learn instead of fakes.
+"""How well shortcuts tell the label: what a detector may learn instead of what makes a face fake.
 
-Each group of trivia is given to a small gradient boosting machine, cross-validated by person, and
-so are all together; the spectrum goes to a linear classifier. An area under the ROC curve well
+A shortcut is a property of the file or of the whole picture, such as its size or JPEG quality. Each
+group of shortcuts is given to a small gradient boosting machine, cross-validated by person, and so
+are all of them combined; the spectrum goes to a linear classifier. An area under the ROC curve well
 above 0.5 means that the classes differ in something that has nothing to do with faces.
 """
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,7 +35,7 @@ FINE = 64  # bands of the DCT per axis, for the figure
 FOLDS = 5
 FEWEST = 20  # images of a class below which nothing is audited
 TABLES = 30  # most frequent quantisation tables that are told apart
-GROUPS = {  # name: columns of the manifest or of ``MEASURED``
+GROUPS = {  # of shortcuts, by name: columns of the manifest or of ``MEASURED``
     "file_size": ("bytes",),
     "width_and_height": ("width", "height"),
     "format_and_mode": ("format", "mode"),
@@ -46,10 +48,24 @@ GROUPS = {  # name: columns of the manifest or of ``MEASURED``
     "mean_colour": ("red", "green", "blue"),
 }
 ALL, SPECTRAL = "all_together", "spectral_linear"
+WORDS = {  # what each is called in figures, warnings and the report
+    "file_size": "file size",
+    "width_and_height": "width and height",
+    "format_and_mode": "format and colour mode",
+    "jpeg_quality": "JPEG quality",
+    "quantisation_table": "JPEG quantisation table",
+    "chroma_subsampling": "chroma subsampling",
+    "exif": "presence of EXIF data",
+    "sharpness": "sharpness",
+    "noise": "noise level",
+    "mean_colour": "mean colour",
+    ALL: "all of these combined",
+    SPECTRAL: "spectrum (linear classifier)",
+}
 CATEGORIES = ("format", "mode", "quant_table", "subsampling")
 NEEDED = (  # of the manifest's columns
-    *("id", "set", "split", "label", "person", "generator", "platform", "bytes", "width"),
-    *("height", "format", "mode", "jpeg_quality", "quant_table", "subsampling", "exif"),
+    *("id", "split", "label", "person", "bytes", "width", "height"),
+    *("format", "mode", "jpeg_quality", "quant_table", "subsampling", "exif"),
 )
 MEASURED = ("sharpness", "noise", "red", "green", "blue")
 
@@ -63,15 +79,6 @@ class Measured(NamedTuple):
     cosines: dict[str, np.ndarray]
 
 
-def counts(manifest: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Images by split and class."""
-    sizes = manifest.groupby(["split", "label"]).size()
-    return {
-        split: {name: int(sizes.get((split, label), 0)) for label, name in enumerate(CLASSES)}
-        for split in SPLITS
-    }
-
-
 def sample(manifest: pd.DataFrame, images: int | None, seed: int) -> pd.DataFrame:
     """At most ``images`` rows that are used, drawn with ``seed``, in the manifest's order."""
     used = manifest[manifest["split"].isin(SPLITS)]
@@ -82,7 +89,10 @@ def sample(manifest: pd.DataFrame, images: int | None, seed: int) -> pd.DataFram
 
 
 def measure(table: pd.DataFrame, packed: Mapping[str, Path], *, workers: int = 1) -> Measured:
-    """Look at the pixels of every row; ``packed`` are the packed files by split."""
+    """Look at the pixels of every row.
+
+    ``table`` has the columns ``NEEDED``; ``packed`` are the packed files by split.
+    """
     wanted = set(table["id"])
     where = {
         name: (split, place)
@@ -109,7 +119,7 @@ def measure(table: pd.DataFrame, packed: Mapping[str, Path], *, workers: int = 1
 
 
 def audit(found: Measured, *, seed: int = 0, resamples: int = 1000) -> dict[str, dict[str, float]]:
-    """AUC of the label (1 = fake) with its 95% interval, by group of trivia.
+    """AUC of the label (1 = fake) with its 95% interval, by group of shortcuts.
 
     Out-of-fold scores of five folds that divide no person; intervals resampled by person. Where
     nothing varies, the AUC is 0.5 and the interval empty.
@@ -144,23 +154,49 @@ def audit(found: Measured, *, seed: int = 0, resamples: int = 1000) -> dict[str,
     return areas
 
 
-def warnings(areas: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """What a reader must know before believing a detector, one sentence for each."""
+def warnings(areas: Mapping[str, Mapping[str, float]], *, harmonised: bool = False) -> list[str]:
+    """What a reader must know before believing a detector: a short paragraph for each.
+
+    ``areas`` are of ``audit``; ``harmonised`` says whether the images were re-encoded in one way
+    already, so that it makes no sense to advise it.
+
+    Examples
+    --------
+    >>> warnings({ALL: {"auc": 0.55, "low": 0.5, "high": 0.6}})
+    []
+    >>> warnings({})
+    ['The audit was skipped: it needs images of at least 20 persons in each class.']
+    """
     if not areas:
-        return [f"Too few images for an audit: each class needs at least {FEWEST} persons."]
+        return [
+            f"The audit was skipped: it needs images of at least {FEWEST} persons in each class."
+        ]
     said = [
-        f"{name.replace('_', ' ').capitalize()} alone tells fake from real with AUC "
-        f"{found['auc']:.2f} [{found['low']:.2f}, {found['high']:.2f}]: a detector may learn this "
-        "instead of faces."
+        f"{_capital(WORDS[name])} alone separates fake from real images with an AUC of "
+        f"{_bounded(found)}. A detector may learn this instead of the faces."
         for name, found in areas.items()
         if name not in (ALL, SPECTRAL) and found["auc"] > LIMIT
     ]
     if areas[ALL]["auc"] > LIMIT:
         said.append(
-            f"All trivia together reach AUC {areas[ALL]['auc']:.2f}; see what is left of the "
-            "detectors with -S data.harmonise=true."
+            f"All shortcuts combined reach an AUC of {_bounded(areas[ALL])}"
+            + (
+                ", although all images were re-encoded in one way (`data.harmonise`)."
+                if harmonised
+                else ". To see how the detectors do with images that were all re-encoded in one "
+                "way, run again with `-S data.harmonise=true`."
+            )
         )
     return said
+
+
+def _bounded(found: Mapping[str, float]) -> str:
+    return f"{found['auc']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
+
+
+def _capital(words: str) -> str:
+    """With a capital first letter, the others as they are: JPEG stays JPEG."""
+    return words[:1].upper() + words[1:]
 
 
 def _scores(values: pd.DataFrame, labels: np.ndarray, model: Any, folds: list[Any]) -> np.ndarray:
@@ -185,14 +221,14 @@ def _numbers(table: pd.DataFrame) -> pd.DataFrame:
 def _measure(
     chunk: list[tuple[str, int, int]], packed: dict[str, Path]
 ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray], dict[str, int]]:
-    """Trivia (n, 5), spectral features (n, F), sums of fine DCT bands and counts by class."""
+    """``MEASURED`` (n, 5), spectral features (n, F), sums of fine DCT bands and counts by class."""
     torch.set_num_threads(1)
     values, features = [], []
     fine = {name: np.zeros((FINE, FINE)) for name in CLASSES}
     seen = dict.fromkeys(CLASSES, 0)
     for split, place, label in chunk:
         image = middle(decode(_packed(packed[split]).image(place)))
-        values.append(trivia(image))
+        values.append(pixel_statistics(image))
         batch = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255
         logs = spectra.cosine(batch)
         rings = spectra.azimuthal(spectra.power(batch))
@@ -202,13 +238,9 @@ def _measure(
     return np.array(values), np.array(features, dtype=np.float32), fine, seen
 
 
-_OPEN: dict[Path, Packed] = {}
-
-
+@cache  # of this process: opening takes time
 def _packed(path: Path) -> Packed:
-    if path not in _OPEN:
-        _OPEN[path] = Packed(path)
-    return _OPEN[path]
+    return Packed(path)
 
 
 def middle(pixels: np.ndarray, side: int = SIDE) -> np.ndarray:
@@ -219,7 +251,7 @@ def middle(pixels: np.ndarray, side: int = SIDE) -> np.ndarray:
     return pixels[top : top + side, left : left + side]
 
 
-def trivia(pixels: np.ndarray) -> tuple[float, ...]:
+def pixel_statistics(pixels: np.ndarray) -> tuple[float, ...]:
     """``MEASURED`` of uint8 (H, W, 3): log10 variance of the Laplacian of luma, log10 of the noise
     level (levels of 255; Immerkaer 1996), and mean red, green and blue (0 to 255)."""
     colour = pixels.reshape(-1, 3).mean(axis=0)

@@ -14,6 +14,7 @@ from facetell.metrics.intervals import Resamples, interval, wilson, wilson_avera
 
 DROPS = ("accuracy", "accuracy_real", "accuracy_fake", "auc")
 CALIBRATED = ("brier", "ece", "log_loss")
+SEVERAL = "several"  # the group of fakes with two planted artefacts or more
 Found = dict[str, Any]
 
 
@@ -101,7 +102,7 @@ def _average(parts: list[Evaluation], spread: list[float]) -> Found:
 
 def artefact_group(artefacts: "pd.Series[str]") -> "pd.Series[str]":
     """``several`` for fakes with two planted kinds or more, else the one kind; empty for none."""
-    return artefacts.where(~artefacts.str.contains("+", regex=False), "several")
+    return artefacts.where(~artefacts.str.contains("+", regex=False), SEVERAL)
 
 
 def margins_of(predictions: Predictions, test: pd.DataFrame, variant: str) -> np.ndarray:

@@ -4,6 +4,7 @@ A variant is a perturbation at one level. Drops are clean minus variant, on the 
 are the frequency filters, which ask what a detector uses rather than what breaks it.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -55,30 +56,35 @@ def _bounded(name: str, value: float | None, limits: list[float] | None) -> dict
     return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
-def weak_points(table: pd.DataFrame) -> list[str]:
-    """A sentence for each model: its mean and worst AUC, and which verdicts turn most."""
+def weak_points(scores: Scores) -> list[str]:
+    """A line for each model: its mean and lowest AUC, and what changes the most verdicts."""
     said = []
-    for model, part in table.groupby("model", sort=False):
-        part = part[part["perturbation"].notna() & ~part["probe"]]
-        if not len(part) or part["auc"].isna().all():
+    for model, part in robustness(scores).groupby("model", sort=False):
+        summary = scores[str(model)]["robustness"]
+        if not summary:  # nothing was perturbed, or there is no AUC
             continue
-        worst = part.loc[part["auc"].idxmin()]
-        means = part.groupby("perturbation")["auc"].mean()
+        limits = summary["interval"]
+        part = part[part["perturbation"].notna() & ~part["probe"]]
         turned = part.loc[part[list(FLIPS)].sum(axis=1).idxmax()]
         most = max(FLIPS, key=lambda direction: turned[direction])
         other = next(direction for direction in FLIPS if direction != most)
         said.append(
-            f"`{model}`: AUC {means.mean():.3f} on average over {len(means)} perturbations, worst "
-            f"with `{worst['variant']}`: {worst['auc']:.3f} [{worst['auc_low']:.3f}, "
-            f"{worst['auc_high']:.3f}]. `{turned['variant']}` turns most verdicts: "
-            f"{turned[most]:.0%} of all {FLIPS[most]} [{turned[f'{most}_low']:.0%}, "
-            f"{turned[f'{most}_high']:.0%}], {turned[other]:.0%} {FLIPS[other]}."
+            f"`{model}`: mean AUC {bounded(summary['auc_mean'], limits['auc_mean'])} over "
+            f"{summary['perturbations']} perturbations, lowest with `{summary['worst']}` at "
+            f"{bounded(summary['auc_worst'], limits['auc_worst'])}. `{turned['variant']}` changes "
+            f"the most verdicts: {turned[most]:.0%} of all images [{turned[f'{most}_low']:.0%}, "
+            f"{turned[f'{most}_high']:.0%}] {FLIPS[most]}, {turned[other]:.0%} {FLIPS[other]}."
         )
     return said
 
 
+def bounded(value: float, limits: Sequence[float]) -> str:
+    """Three decimals with the interval."""
+    return f"{value:.3f} [{limits[0]:.3f}, {limits[1]:.3f}]"
+
+
 def frequencies(table: pd.DataFrame) -> list[str]:
-    """A sentence for each model: which band of frequencies it cannot do without."""
+    """A line for each model: which band of frequencies it relies on most."""
     said = []
     for model, part in table[table["perturbation"] == BANDS].groupby("model", sort=False):
         if part["drop_auc"].isna().all():
@@ -92,13 +98,14 @@ def frequencies(table: pd.DataFrame) -> list[str]:
         lower = part.loc[part["level"].astype(float) < len(part) / 2, "drop_auc"].mean()
         if first["drop_auc_low"] > 0:
             said.append(
-                f"`{model}` misses {band} most: without it AUC falls by {first['drop_auc']:.3f} "
-                f"[{first['drop_auc_low']:.3f}, {first['drop_auc_high']:.3f}]; a band of the upper "
-                f"half of frequencies costs {signed(upper)} on average, one of the lower half "
-                f"{signed(lower)}."
+                f"`{model}` relies most on {band}: without this band, AUC falls by "
+                f"{first['drop_auc']:.3f} [{first['drop_auc_low']:.3f}, "
+                f"{first['drop_auc_high']:.3f}]. On average, AUC changes by {signed(-upper)} "
+                "without a band of the upper half of the frequencies, and by "
+                f"{signed(-lower)} without one of the lower half."
             )
         else:
-            said.append(f"`{model}` misses no band for sure.")
+            said.append(f"`{model}` does not demonstrably rely on any single band.")
     return said
 
 

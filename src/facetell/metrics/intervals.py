@@ -119,3 +119,12 @@ def wilson_of(share: float, number: float, level: float = LEVEL) -> list[float]:
     low = 0.0 if share == 0 else centre - half
     high = 1.0 if share == 1 else centre + half
     return [float(max(0.0, low)), float(min(1.0, high))]
+
+
+def in_words() -> str:
+    """The level of all intervals, as figures and reports call it.
+
+    >>> in_words()
+    '95%'
+    """
+    return f"{100 * LEVEL:g}%"

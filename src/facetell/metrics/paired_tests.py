@@ -18,6 +18,7 @@ from scipy.stats import binom, norm
 from facetell.metrics.intervals import LEVEL, Resamples, interval
 
 ALPHA = 1 - LEVEL
+FINEST = 1e-4  # p-values below are only said to be below
 SENTENCES = 10  # pairs that are put into words; of more, those of the headline
 
 
@@ -152,7 +153,7 @@ def compare(
 def in_words(table: pd.DataFrame, headline: str) -> list[str]:
     """A sentence for each pair, or for each of the headline's where there are too many.
 
-    "Beats" is said where Holm's p-value of McNemar's test is below 0.05.
+    "Beats" is said where Holm's p-value of McNemar's test is below ``ALPHA``.
     """
     if len(table) > SENTENCES:
         table = table[(table["a"] == headline) | (table["b"] == headline)]
@@ -164,21 +165,23 @@ def _sentence(row: "pd.Series[float]") -> str:
     first, second = (row["b"], row["a"]) if swapped else (row["a"], row["b"])
     sign = -1 if swapped else 1
     low, high = sorted(100 * sign * row[f"accuracy_{end}"] for end in ("low", "high"))
-    points = f"{100 * abs(row['accuracy_difference']):.1f} points of accuracy"
-    p_value = f"p = {row['mcnemar_holm']:.2g}" if row["mcnemar_holm"] >= 1e-4 else "p < 0.0001"
+    points = f"{100 * abs(row['accuracy_difference']):.1f} percentage points"
+    tested = f"[{low:.1f}, {high:.1f}] ({_p(row['mcnemar_holm'])})"
     if row["mcnemar_holm"] < ALPHA:
-        said = f"`{first}` beats `{second}` by {points} [{low:.1f}, {high:.1f}] ({p_value})"
+        said = f"`{first}` beats `{second}` by {points} of accuracy {tested}"
     else:
         said = (
-            f"`{first}` and `{second}` are not told apart: {points} [{low:.1f}, {high:.1f}] "
-            f"({p_value})"
+            f"`{first}` and `{second}` do not differ significantly: {points} of accuracy {tested}"
         )
     if "auc_difference" not in row:
         return said + "."
     low, high = sorted(sign * row[f"auc_{end}"] for end in ("low", "high"))
-    p_value = f"p = {row['delong_holm']:.2g}" if row["delong_holm"] >= 1e-4 else "p < 0.0001"
-    difference = sign * row["auc_difference"]
-    return f"{said}; AUC {difference:+.3f} [{low:+.3f}, {high:+.3f}] ({p_value})."
+    difference = f"{sign * row['auc_difference']:+.3f}"
+    return f"{said}; AUC {difference} [{low:+.3f}, {high:+.3f}] ({_p(row['delong_holm'])})."
+
+
+def _p(value: float) -> str:
+    return f"p = {value:.2g}" if value >= FINEST else f"p < {FINEST:g}"
 
 
 def matrix(table: pd.DataFrame, column: str, mirrored: int) -> pd.DataFrame:

@@ -1,10 +1,19 @@
-"""The numbers that the four reports print, as data, each with what it was obtained with.
+"""The numbers that four reports print, as data, each with the setting it was obtained with.
 
-Percentages, gigabytes and seconds stand as printed. A setting that a publication does not state is
-None. ``read`` marks what is not in a text but in its authors' public code.
+Percentages, gigabytes and seconds are as printed. A setting that a publication does not state is
+None. ``read`` marks what is not in the text but in the authors' public code.
+
+Examples
+--------
+>>> [row.name for row in of_model(ACCURACY, "swin")]
+['SWIN-25 Ep', 'SWIN-50 Ep']
+>>> of_model(COST, "sepnet")[0].values["parameters"]
+506000000.0
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 SOURCES = {
     "S0": "Keriotis, Jin and Bauer, *Explainability of Deep Computer Vision Models for "
@@ -21,7 +30,8 @@ class Setting:
     """What a publication trained on, and how; named like the fields of
     ``facetell.training.recipe``.
 
-    ``data`` is named as in ``conf/data`` where we have the set; ``images`` are those of training.
+    ``data`` is the layout of the set (``facetell.dataset.layouts``) where we have one for it, else
+    a description; ``images`` are those of training.
     """
 
     source: str
@@ -47,8 +57,21 @@ class Row:
     values: dict[str, float]
 
 
+def of_model(rows: Iterable[Row], model: str) -> list[Row]:
+    """The rows of one network, by our key of it; empty if nothing was published of it.
+
+    Examples
+    --------
+    >>> of_model(PRESOCIAL, "resnet50")[0].values
+    {'accuracy': 99.71, 'f1': 99.71}
+    >>> of_model(PRESOCIAL, "swin")
+    []
+    """
+    return [row for row in rows if row.model == model]
+
+
 # S0: 25 epochs unless noted; SWIN saw 256 px, the others 224 (section 3.1)
-_UIUC = Setting(
+UIUC = Setting(
     source="S0",
     data="faces140k",
     images=100_000,
@@ -60,11 +83,11 @@ _UIUC = Setting(
     augment=(),
     pretrained=False,
 )
-_VIT = _UIUC
-_SWIN = replace(_UIUC, image_size=256)
+_VIT = UIUC
+_SWIN = replace(UIUC, image_size=256)
 # section 2.3 gives batch 1 to RCNN as such, section 3.1 only to its training with augmentation
-_RCNN = replace(_UIUC, epochs=15, batch_size=1)
-_SEPNET = replace(_UIUC, optimizer="nadam", lr=1e-4, batch_size=32)
+_RCNN = replace(UIUC, epochs=15, batch_size=1)
+_SEPNET = replace(UIUC, optimizer="nadam", lr=1e-4, batch_size=32)
 
 
 def _accuracy(
@@ -86,9 +109,32 @@ ACCURACY = (
 
 # S0, Tables 3 and 4: accuracy in % and its change relative to clean accuracy in %. By the changes,
 # the rows that are printed as SepNet and SWIN are of SepNet-Aug and of SWIN after 50 epochs:
-# 94.56 is 2.15% below 96.64, and 84.55 is 12.13% below 96.22. Variants are named as in
-# ``conf/config.yaml``.
-VARIANTS = ("grayscale", "hue", "blur_1", "blur_2", "crop")
+# 94.56 is 2.15% below 96.64, and 84.55 is 12.13% below 96.22. Each variant is one of our
+# perturbations (``facetell.evaluation.perturbations``) at a level.
+VARIANTS: dict[str, tuple[str, float | None]] = {
+    "grayscale": ("grayscale", None),
+    "hue": ("hue", 0.2),
+    "blur_1": ("blur", 1),
+    "blur_2": ("blur", 2),
+    "crop": ("crop", 160),
+}
+
+
+def variants_among(variants: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Which of ``variants`` (of metrics/models/<model>.json) the UIUC report has, by its name.
+
+    They are told by perturbation and level: ours may be called otherwise.
+
+    Examples
+    --------
+    >>> variants_among({"soft": {"perturbation": "blur", "level": 2.0},
+    ...                 "crop": {"perturbation": "crop", "level": 100}})
+    {'blur_2': 'soft'}
+    """
+    ours = {
+        (numbers["perturbation"], numbers.get("level")): name for name, numbers in variants.items()
+    }
+    return {name: ours[variant] for name, variant in VARIANTS.items() if variant in ours}
 
 
 def _perturbed(
@@ -137,6 +183,7 @@ PERTURBED = (
 # S0, Table 2, "with a batch size of 32": parameters, memory (GB, of the GPU by the context), train
 # time (s) and storage (GB). Epochs stand there for RCNN alone; the other two are taken as 25. The
 # storage is 4 bytes per parameter if a GB is 1024 MB of 1,000,000 bytes.
+STORAGE_GB = 1.024e9  # bytes
 COST = (
     Row(
         "rcnn",

@@ -5,7 +5,8 @@ knows nothing of; label 1 = fake, 0 = real, whatever the set itself says. ``spli
 the set leaves the choice to us.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -38,6 +39,7 @@ LAYOUTS: dict[str, Callable[[Archive], pd.DataFrame]] = {
     "trueface": trueface.rows,
     "folder": folder.rows,
 }
+RENDERED = ("demo",)  # layouts of archives whose images a program drew
 
 
 def rows(layout: str, archive: Archive) -> pd.DataFrame:
@@ -60,3 +62,17 @@ def rows(layout: str, archive: Archive) -> pd.DataFrame:
         twice = table.loc[table["id"].duplicated(), "id"].iloc[0]
         raise UserError(f"{archive.label}: the image id {twice!r} occurs more than once")
     return table
+
+
+def is_rendered(settings: Mapping[str, Any]) -> bool:
+    """Whether a program drew the images of a set: they are neither photos nor made from photos.
+
+    ``settings`` are those of ``data.sets.<set>``. A set is rendered where the pipeline renders it
+    (``render``), and where an archive has the renderer's layout, wherever it came from.
+
+    Examples
+    --------
+    >>> is_rendered({"layout": "demo"}), is_rendered({"layout": "folder", "render": None})
+    (True, False)
+    """
+    return bool(settings.get("render")) or settings["layout"] in RENDERED

@@ -1,27 +1,15 @@
-"""Figures of a data set: samples, augmentations, spectra, and what trivia give away."""
+"""Figures of a data set: samples, augmentations, spectra, and what shortcuts tell of the label."""
 
 from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.stats import norm
 
 from facetell.common.figure_style import CLASS_COLOURS, plt
-
-WORDS = {
-    "file_size": "file size",
-    "width_and_height": "width and height",
-    "format_and_mode": "format and mode",
-    "jpeg_quality": "JPEG quality",
-    "quantisation_table": "quantisation table",
-    "chroma_subsampling": "chroma subsampling",
-    "exif": "EXIF present",
-    "sharpness": "sharpness",
-    "noise": "noise level",
-    "mean_colour": "mean colour",
-    "all_together": "all of these together",
-    "spectral_linear": "spectrum (linear classifier)",
-}
+from facetell.dataset.audit import SPECTRAL, WORDS
+from facetell.metrics import intervals
 
 
 def gallery(samples: Mapping[str, Mapping[str, list[np.ndarray]]], title: str) -> Figure:
@@ -92,14 +80,14 @@ def spectrum(
     left.set_title("Azimuthal mean ± standard deviation", fontsize=10)
     left.legend(fontsize=9)
     difference = means["fake"][0] - means["real"][0]
-    half = 1.96 * np.hypot(means["fake"][1], means["real"][1])
+    half = norm.ppf((1 + intervals.LEVEL) / 2) * np.hypot(means["fake"][1], means["real"][1])
     middle.axhline(0, color="black", lw=0.8)
     middle.plot(frequency, difference, color=CLASS_COLOURS["fake"])
     middle.fill_between(
         frequency, difference - half, difference + half, color=CLASS_COLOURS["fake"], alpha=0.25
     )
     middle.set(xlabel="frequency (cycles/px)", ylabel="fake - real (dB)")
-    middle.set_title("Difference with 95% interval", fontsize=10)
+    middle.set_title(f"Difference with {intervals.in_words()} interval", fontsize=10)
     change = decibel * (cosines["fake"] - cosines["real"])
     limit = np.percentile(np.abs(change), 99.5) or 1.0
     shown = right.imshow(
@@ -114,12 +102,15 @@ def spectrum(
 
 
 def shortcuts(areas: Mapping[str, Mapping[str, float]], limit: float, title: str) -> Figure:
-    """AUC with its interval for each group of trivia; beyond ``limit`` filled."""
+    """AUC with its interval for each group of shortcuts; filled above ``limit``.
+
+    ``areas`` are of ``facetell.dataset.audit.audit``.
+    """
     figure, axis = plt.subplots(figsize=(7.5, 0.34 * len(areas) + 1.5))
     axis.axvspan(limit, 1, color=CLASS_COLOURS["fake"], alpha=0.08, lw=0)
     axis.axvline(0.5, color="black", lw=0.8)
     for place, (name, found) in enumerate(areas.items()):
-        linear = name == "spectral_linear"
+        linear = name == SPECTRAL
         beyond = found["auc"] > limit
         colour = "black" if linear else CLASS_COLOURS["fake" if beyond else "real"]
         axis.plot([found["low"], found["high"]], [place] * 2, color=colour, lw=2)
@@ -132,12 +123,12 @@ def shortcuts(areas: Mapping[str, Mapping[str, float]], limit: float, title: str
             markersize=7,
         )
         axis.text(1.01, place, f"{found['auc']:.2f}", va="center", fontsize=9)
-    axis.set_yticks(range(len(areas)), [WORDS.get(name, name) for name in areas])
+    axis.set_yticks(range(len(areas)), [WORDS[name] for name in areas])
     axis.invert_yaxis()
     lowest = min([0.4, *(found["low"] - 0.02 for found in areas.values())])
-    axis.set(xlim=(lowest, 1), xlabel="AUC of fake against real, from this alone (0.5 = nothing)")
+    axis.set(xlim=(lowest, 1), xlabel="AUC of fake against real, from this alone (0.5: chance)")
     axis.set_title(title, fontsize=11)
-    axis.text(0.99, len(areas) - 0.6, f"above {limit}: warned of", ha="right", fontsize=8)
+    axis.text(0.99, len(areas) - 0.6, f"above {limit:g}: warning", ha="right", fontsize=8)
     return figure
 
 

@@ -15,14 +15,16 @@ from support.clones import TINY, call, tiny_clone
 from facetell.common.errors import UserError
 from facetell.evaluation.model_scores import model_scores
 from facetell.evaluation.predictions import Predictions, table
+from facetell.metrics import intervals
 from facetell.metrics.intervals import wilson, wilson_average
 from facetell.report import published
-from facetell.report.cross import Run, long_form, printed, tables, trained_on, unused
-from facetell.report.cross_tables import cross_report
+from facetell.report.cross.report import cross_report
+from facetell.report.cross.runs import Run, trained_on
+from facetell.report.cross.tables import long_form, printed, tables, unused
 from pipeline import cross
 
 PLATFORMS = ("facebook", "presocial", "telegram", "twitter")
-SETS = {"demo": {"use": "all"}, "own": {"use": "all"}}
+SETS = {"demo": {"use": "all", "layout": "folder"}, "own": {"use": "all", "layout": "folder"}}
 
 
 def numbers(accuracy: float, n: int = 40) -> dict:
@@ -82,7 +84,7 @@ def test_published_averages_are_those_of_their_rows():
     ],
 )
 def test_what_was_trained_on_is_said_in_a_few_words(train_on, uses, said):
-    sets = {name: {"use": use} for name, use in zip(SETS, uses.split(), strict=True)}
+    sets = {name: SETS[name] | {"use": use} for name, use in zip(SETS, uses.split(), strict=True)}
     assert trained_on(run(train_on, sets=sets)) == said
 
 
@@ -126,7 +128,8 @@ def test_of_two_runs_that_say_the_same_the_first_counts():
 
 def test_sets_may_be_chosen_by_use_and_a_row_tested_on_more_is_preferred():
     def uses(demo: str, own: str, name: str) -> Run:
-        return run(sets={"demo": {"use": demo}, "own": {"use": own}}, name=name)
+        sets = {"demo": SETS["demo"] | {"use": demo}, "own": SETS["own"] | {"use": own}}
+        return run(sets=sets, name=name)
 
     runs = [uses("train", "test", "a"), uses("all", "test", "b"), uses("test", "train", "c")]
     (table,) = tables(runs, "sets")
@@ -154,8 +157,8 @@ def test_report_reads_ours_beside_theirs():
         "| combined | – | 50.00 [40.00, 60.00] / 97.90 |",
         "| 0.625 [0.500, 0.750] | 0.625 [0.600, 0.650] |",
         "| 1 | 21 | 0.625 [0.500, 0.750] (0.250) |",
-        "All copies of a face, of every platform and set, are on one side of the split.",
-        "It does not say how it split",
+        "All copies of a face, on every platform and in every set, are on the same side of the",
+        "The study does not say how it split",
         "combined = combined (0123456), telegram = telegram (0123456)",
         "- `swin` of HEAD: it was not scored",
     ):
@@ -164,6 +167,45 @@ def test_report_reads_ours_beside_theirs():
     assert not re.search(r"\bnan\b|None|<NA>", text)
     assert [len(made[kind]) for kind in made] == [1, 0, 1, 1]
     assert printed(made["psis"][0], runs[1]) == {}
+
+
+@pytest.mark.parametrize(
+    ("layouts", "said"),
+    [
+        ({"demo": {"layout": "folder"}}, ""),
+        ({"own": {"layout": "demo"}}, "The images of `own` are **rendered, not photos**."),
+        ({"demo": {"layout": "folder", "render": {"seed": 1}}},
+         "The images of `demo` are **rendered, not photos**."),
+        ({name: {"layout": "demo", "render": None} for name in SETS},
+         "All images are **rendered, not photos**."),
+    ],
+)  # fmt: skip
+def test_whether_images_are_rendered_is_told_by_their_sets_not_by_names(layouts, said):
+    sets = {name: SETS[name] | layouts.get(name, {}) for name in SETS}
+    sets["demo"] |= {"comment": "render"}
+    made = {"platforms": tables([run(sets=sets), run("telegram", sets=sets)], "platforms")}
+    text = cross_report(made)
+    assert ("rendered" in text) == bool(said)
+    assert said in text
+
+
+def test_the_level_of_the_intervals_is_that_of_the_code(monkeypatch):
+    made = {"platforms": tables([run(), run("telegram")], "platforms")}
+    assert "Brackets hold 95% intervals" in cross_report(made)
+    monkeypatch.setattr(intervals, "LEVEL", 0.9)
+    assert "Brackets hold 90% intervals" in cross_report(made)
+
+
+def test_what_was_done_to_the_images_is_said():
+    runs = [run(), run("telegram")]
+    for given in runs:
+        given.data["data.launder"] = ["presocial", "facebook", "telegram"]
+        given.data["data.harmonise"] = True
+    text = cross_report({"platforms": tables(runs, "platforms")})
+    assert (
+        "All rows share: adamw; 3 epochs; 64 px; seed 0; pre-social images put through facebook, "
+        "telegram and also kept as they are; all images re-encoded in one way." in text
+    )
 
 
 def test_lines_of_the_csv_are_cells():
@@ -264,7 +306,7 @@ def collected(files: dict[str, bytes]) -> dict[str, Run | str]:
             raise FileNotFoundError(path)
         return files[path]
 
-    return dict(cross.runs("exp", "0123456", read))
+    return dict(cross.runs(cross.Experiment("exp", "0123456", read)))
 
 
 def test_what_a_number_was_made_with_is_read_from_the_lock():
@@ -314,7 +356,7 @@ def test_older_scores_and_a_missing_lock_are_said():
 def test_stale_tables_go_and_nothing_is_an_error_with_the_sweep(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cross, "experiments", lambda commits: iter(()))
-    with pytest.raises(UserError, match="make them by:\n  dvc exp run --queue") as error:
+    with pytest.raises(UserError, match="make such results by:\n  dvc exp run --queue") as error:
         cross.main()
     assert cross.SWEEP in str(error.value)
     (tmp_path / cross.TARGET).mkdir(parents=True)
@@ -341,7 +383,7 @@ def test_the_sweep_of_the_embedded_set_fills_the_tables(tmp_path):
          "data.train_on=combined,telegram", "score")  # fmt: skip
     call(home, "dvc", "exp", "run", "--run-all")
     said = call(home, "python", "-m", "pipeline.cross")
-    assert "2 tables of 2 trainings" in said
+    assert "2 tables of 2 trained detectors" in said
     found = pd.read_csv(home / "metrics/cross/platforms.csv")
     assert found["trained_on"].unique().tolist() == ["combined", "telegram"]
     assert found["tested_on"].unique().tolist() == [*published.TESTED]

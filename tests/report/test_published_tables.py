@@ -1,39 +1,43 @@
 """The reports' tables and the learning curves of made-up trainings, against hand-worked cases."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from sklearn import metrics as sk
-from support.results import COUNTS, DATA, WARNING, learning, recipe, trained
+from support.results import DATA, WARNING, learning, recipe, trained
 
 from facetell.common.errors import UserError
 from facetell.curves import by_epoch
 from facetell.models import build, parameter_count
 from facetell.report import published
 from facetell.report.detectors import report
-from facetell.report.tables import DIFFERS, TEXT, differences, tables
+from facetell.report.published_tables import DIFFERS, TEXT, OurData, differences, tables
 from pipeline import compare
 
 NO_PAIRS = pd.DataFrame()  # of detectors to compare
+DEMO = OurData.of("demo", DATA)
+FACES = OurData("faces140k", "faces140k", 100_000)
 
 
 def made(*models: str, **cost) -> dict[str, pd.DataFrame]:
-    return tables({m: trained(m, **cost) for m in models}, learning(*models), "demo", COUNTS)
+    return tables({m: trained(m, **cost) for m in models}, learning(*models), DEMO)
 
 
 @pytest.mark.parametrize("row", published.ACCURACY, ids=lambda row: row.name)
 def test_nothing_differs_for_the_published_recipe_on_the_published_data(row):
-    found = differences(recipe(row.model, "paper"), "faces140k", 100_000, row.setting)
+    found = differences(recipe(row.model, "paper"), FACES, row.setting)
     assert found == ("25 of 50 epochs" if row.name == "SWIN-50 Ep" else "")
 
 
 @pytest.mark.parametrize("row", published.BEST_EPOCH, ids=lambda row: row.name)
 def test_the_course_recipes_are_the_published_ones(row):
     ours = recipe(row.model, "paper") | {"epochs": row.setting.epochs}
-    assert differences(ours, "folder", 2_200, row.setting) == "folder, 2,200 images"
+    folder = OurData("folder", "folder", 2_200)
+    assert differences(ours, folder, row.setting) == "folder, 2,200 images"
 
 
 def test_published_test_accuracies_agree_with_the_changes_printed_elsewhere():
@@ -46,18 +50,49 @@ def test_published_test_accuracies_agree_with_the_changes_printed_elsewhere():
 
 def test_what_differs_is_said_in_a_few_words():
     sepnet, swin = published.ACCURACY[1].setting, published.ACCURACY[5].setting
-    assert differences(recipe("sepnet", "quick"), "demo", 2_200, sepnet) == (
+    assert differences(recipe("sepnet", "quick"), DEMO, sepnet) == (
         "demo, 2,200 images, 3 of 25 epochs, width 1/16, zero_init, 64 of 224 px, "
         "adamw for nadam, augment flip for none"
     )
     ours = recipe("swin", "paper")
     changed = ours | {"pretrained": "w.pth", "lr": 0.01, "augment": ["s0", "blur"], "width": 0.3}
-    assert differences(changed, "faces140k", 1_360, swin) == (
+    assert differences(changed, replace(FACES, images=1_360), swin) == (
         "1,360 of 100,000 images, width 3/10, pretrained, lr 0.01 for 0.001, "
         "augment s0 + blur for none"
     )
     trueface = published.PRESOCIAL[1].setting  # which states neither recipe nor number of images
-    assert differences(recipe("resnet50", "quick"), "trueface", 9, trueface) == ""
+    ours = OurData("trueface", "trueface", 9)
+    assert differences(recipe("resnet50", "quick"), ours, trueface) == ""
+
+
+def test_whether_the_data_are_those_of_the_publication_is_told_by_what_they_are():
+    def said(name: str, layouts: dict[str, str], **treatment) -> str:
+        counts = {"train": {"real": 50_000, "fake": 50_000}}
+        data = {"counts": counts, "layouts": layouts, "laundered": 0, "harmonised": False}
+        ours = OurData.of(name, data | treatment)
+        return differences(recipe("sepnet", "paper"), ours, published.ACCURACY[1].setting)
+
+    assert said("mix", {"a": "faces140k"}) == ""
+    assert said("faces140k", {"faces140k": "folder"}) == "faces140k, 100,000 images"
+    assert said("mix", {"a": "faces140k", "b": "folder"}) == "mix, 100,000 images"
+    assert said("x", {"a": "faces140k"}, laundered=3, harmonised=True) == "laundered, re-encoded"
+
+
+def test_perturbations_are_found_by_what_they_are_not_by_their_name():
+    def variant(name: str, level: float | None, accuracy: float) -> dict:
+        found = {"perturbation": name, "level": level, "accuracy": accuracy}
+        return found | {"interval": {"accuracy": [0.1, 0.9]}, "drop_interval": {}}
+
+    scores = {"swin": trained("swin")}
+    scores["swin"]["variants"] = {
+        "crop": variant("crop", 100, 0.1),
+        "closer": variant("crop", 160, 0.2),
+        "blur_1": variant("blur", 1.0, 0.3),
+        "without_artefacts": variant("", None, 0.5) | {"perturbation": None},
+    }
+    table = tables(scores, learning("swin"), DEMO)["perturbations"]
+    assert table[["variant", "accuracy"]].to_numpy().tolist() == [["blur_1", 0.3], ["closer", 0.2]]
+    assert table["accuracy_published"].tolist() == pytest.approx([0.8177, 0.5883])
 
 
 def test_accuracy_is_that_of_the_kept_epoch_at_margin_zero():
@@ -100,7 +135,7 @@ def test_the_published_sizes_are_those_of_our_networks():
 def test_tables_are_machine_readable(tmp_path):
     found = made("rcnn", "sepnet", "simplenet", "xception", "efficientnet_b0", "mobilenetv2")
     for name, table in found.items():
-        compare.write_csv(tmp_path / "t.csv", table)
+        write_csv(tmp_path / "t.csv", table)
         back = pd.read_csv(tmp_path / "t.csv")
         assert back.columns[-1] == DIFFERS
         for column in back.columns.difference(TEXT):
@@ -120,7 +155,7 @@ def test_report_words_ours_beside_theirs():
         f"**Warning**: {WARNING}",
         "| model | demo (n = 9) | own (n = 4) |",
         "| sepnet | 0.810 [0.600, 0.900] | 0.700 [0.600, 0.900] (0.800) |",
-        "| jpeg quality | 0.70 [0.65, 0.75] |",
+        "| JPEG quality | 0.70 [0.65, 0.75] |",
         "| resnet50 | 80.30 [60.00, 90.00] / 99.71 | 82.20 / 99.71 | ResNet50 | demo, ",
     ):
         assert words in text

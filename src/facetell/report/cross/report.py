@@ -1,43 +1,47 @@
 """Cross tables in words: Markdown with ours beside what the TrueFace study printed."""
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from facetell.report.cross import KINDS, Run, Table, printed, tested, trained_on
+from facetell.dataset.layouts import PRESOCIAL
+from facetell.metrics import intervals
+from facetell.report.cross.runs import KINDS, Run, trained_on
+from facetell.report.cross.tables import AVERAGE, OVERALL, Table, printed, tested
 from facetell.report.markdown import ABSENT, markdown_lines
 from facetell.report.published import SOURCES
+from facetell.report.words import listed
 
 ROWS, COLUMNS = "trained on", "tested on"
 NOTE = (
-    "Rows of a table differ in what was trained on, and in nothing else: same archives, test "
-    "images, split, recipe, seed and code. The threshold of each was chosen on validation images "
-    "of what it was trained on. Brackets are 95% intervals that count persons, not files. "
-    "`overall` is of all test images together, `average` the unweighted mean over the platforms; "
-    "its interval knows that they show the same persons. All copies of a face, of every platform "
-    "and set, are on one side of the split. What is trained on more images has that advantage too."
+    "The rows of a table differ only in what was trained on. Archives, test images, split, recipe, "
+    "seed and code are the same. The threshold of each row was chosen on validation images like "
+    "those it was trained on. Brackets hold {level} intervals, for which persons count, not "
+    f"images. `{OVERALL}` is for all test images together. `{AVERAGE}` is the unweighted mean over "
+    "the platforms; its interval takes into account that they show the same persons. All copies of "
+    "a face, on every platform and in every set, are on the same side of the split. Rows with more "
+    "training images have that advantage, too."
 )
 BESIDE = (
-    f"After a slash: {SOURCES['S3']}. Its images are TrueFace's; where ours are others, only the "
-    "question is the same. It does not say how it split them; a split by file would put copies of "
-    "one face on both sides, and raise its numbers."
+    f"After a slash: {SOURCES['S3']}. Its images are those of TrueFace; other images can only be "
+    "asked the same question. The study does not say how it split them. A split by file would put "
+    "copies of one face on both sides, and raise its numbers."
 )
-RENDERED = "The images of the embedded sets are **rendered, not photos**."
-NO_PSI = "The renderer has no truncation psi; sets of a generator that has one get that table too."
+NO_PSI = (
+    "The renderer has no truncation psi. A set whose generator has one also gets a table by psi."
+)
 
 
 def cross_report(made: Mapping[str, list[Table]], alone: Iterable[str] = ()) -> str:
-    """All tables by kind (``facetell.report.cross.KINDS``), with what a reader must know to judge
-    them.
+    """All tables by kind (``runs.KINDS``), with what a reader must know to judge them.
 
-    ``alone`` says what was found and stands in no table, and why.
+    ``alone`` says what was found and is in no table, and why.
     """
     every = [table for tables in made.values() for table in tables]
-    parts = ["# Cross tables", NOTE]
+    parts = ["# Cross tables", NOTE.format(level=intervals.in_words())]
     if any(printed(table, run) for table in every for run in table.runs):
         parts.append(BESIDE)
-    if any(_rendered(table.runs[0]) for table in every):
-        parts.append(RENDERED + f" {NO_PSI}" * (not made.get("psis")))
+    if any(table.runs[0].rendered for table in every) and not made.get("psis"):
+        parts.append(NO_PSI)
     for kind, tables in made.items():
         for table in tables:
             parts += _section(kind, table)
@@ -48,12 +52,12 @@ def cross_report(made: Mapping[str, list[Table]], alone: Iterable[str] = ()) -> 
 
 def _section(kind: str, table: Table) -> list[str]:
     title = f"## `{table.model}` on `{table.runs[0].data['data.name']}`, by {KINDS[kind]}"
-    parts = [title, _setting(table)]
+    parts = [title, f"{_rendered(table.runs[0])}{_setting(table)}"]
     if kind in ("generators", "psis"):
         return [
             *parts,
             f"AUC of the fakes of each {KINDS[kind]} against all real test images, and in "
-            f"parentheses the share of them found; a column for what was {ROWS}.",
+            f"parentheses the share of them that was found. The columns are what was {ROWS}.",
             _by_part(table),
         ]
     parts += ["Accuracy (%):", _grid(table, "accuracy")]
@@ -62,25 +66,44 @@ def _section(kind: str, table: Table) -> list[str]:
     return parts
 
 
+def _rendered(run: Run) -> str:
+    """Which of the images are no photos; the same for all rows of a table."""
+    if not run.rendered:
+        return ""
+    if len(run.rendered) == len(run.sets):
+        return "All images are **rendered, not photos**. "
+    return f"The images of {listed(run.rendered)} are **rendered, not photos**. "
+
+
 def _setting(table: Table) -> str:
     """What the rows of a table share, and which experiment each is."""
     run = table.runs[0]
     recipe, data = run.scores["training"]["recipe"], run.data
     words = [str(recipe["optimizer"])] if "optimizer" in recipe else []
-    words += [f"epochs {recipe['epochs']}"] if recipe.get("epochs") else []
+    words += [f"{recipe['epochs']} epochs"] if recipe.get("epochs") else []
     words += [f"width {recipe['width']:g}"] if recipe.get("width", 1) != 1 else []
     words += [f"{recipe['image_size']} px"] if recipe.get("image_size") else []
     words += [f"seed {run.made_by['recipe']['train.seed']}"]
-    if launder := data.get("data.launder"):
-        through = [launder] if isinstance(launder, str) else launder
-        words.append(f"pre-social images laundered as {', '.join(map(str, through))}")
-    words += ["all encoded anew in one way"] if data.get("data.harmonise") else []
+    words += _treated(data.get("data.launder") or [], bool(data.get("data.harmonise")))
     found = ", ".join(
         f"{trained_on(run)} = {run.experiment}"
         + f" ({run.revision})" * (run.revision != run.experiment)
         for run in table.runs
     )
-    return f"Trained alike: {'; '.join(words)}. Experiments: {found}."
+    return f"All rows share: {'; '.join(words)}. Experiments: {found}."
+
+
+def _treated(launder: str | list[str], harmonise: bool) -> list[str]:
+    """What was done to the images."""
+    platforms = [launder] if isinstance(launder, str) else launder
+    through = [name for name in platforms if name != PRESOCIAL]
+    said = []
+    if through:
+        said.append(
+            f"pre-social images put through {', '.join(through)}"
+            + " and also kept as they are" * (PRESOCIAL in platforms)
+        )
+    return said + ["all images re-encoded in one way"] * harmonise
 
 
 def _grid(table: Table, name: str) -> str:
@@ -132,7 +155,3 @@ def _cell(numbers: dict[str, Any], name: str) -> str:
         low, high = (scale * bound for bound in numbers["interval"][name])
         said += f" [{low:.{digits}f}, {high:.{digits}f}]"
     return said
-
-
-def _rendered(run: Run) -> bool:
-    return '"render"' in json.dumps(run.data["data.sets"])

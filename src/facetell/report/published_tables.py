@@ -1,21 +1,23 @@
-"""The reports' tables for the selected models: our numbers beside the published ones.
+"""Tables of our numbers beside the published ones, for the selected models.
 
-Frames of numbers, for CSV files and for ``facetell.report.detectors`` to word: rates in [0, 1], NaN
-for what is missing. ``<column>_published`` stands beside ``<column>``, ``_low`` and ``_high`` bound
-its 95% interval, and last comes ``what differs`` between our training and the published one.
+Frames of numbers, for CSV files and for ``facetell.report.sections.beside`` to word: rates in
+[0, 1], NaN for what is missing. ``<column>_published`` stands beside ``<column>``, ``_low`` and
+``_high`` bound its 95% interval, and the last column, ``what differs``, sets our training apart
+from the published one.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import pandas as pd
 
+from facetell.dataset.layouts import PRESOCIAL
+from facetell.evaluation.robustness import Scores
 from facetell.report import published
 from facetell.report.published import Row, Setting
 
-Scores = dict[str, dict[str, Any]]  # metrics/models/<model>.json by model
-Counts = dict[str, dict[str, int]]  # images by split and class
 DIFFERS = "what differs"
 MIB = 2**20 / 1e9  # in GB
 TEXT = ("model", "variant", "published_as", "device", "precision", DIFFERS)
@@ -25,9 +27,35 @@ WHOLE = (
 )
 
 
-def tables(
-    scores: Scores, learning: pd.DataFrame, name: str, counts: Counts
-) -> dict[str, pd.DataFrame]:
+@dataclass(frozen=True)
+class OurData:
+    """What our detectors were trained on, to be set against what a publication trained on.
+
+    name : what the user calls the data (``data.name``).
+    layout : of its only set (see ``facetell.dataset.layouts``); None for several sets.
+    images : number of training images.
+    treated : what was done to the images that the set does not have in its original form.
+    """
+
+    name: str
+    layout: str | None
+    images: int
+    treated: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, name: str, data: Mapping[str, Any]) -> "OurData":
+        """``data`` is the content of metrics/data.json."""
+        treated = {"laundered": data["laundered"], "re-encoded": data["harmonised"]}
+        kinds = list(data["layouts"].values())
+        return cls(
+            name,
+            layout=kinds[0] if len(kinds) == 1 else None,
+            images=sum(data["counts"]["train"].values()),
+            treated=tuple(word for word, applies in treated.items() if applies),
+        )
+
+
+def tables(scores: Scores, learning: pd.DataFrame, ours: OurData) -> dict[str, pd.DataFrame]:
     """All tables by name; one that has no row for any selected model is left out.
 
     ``accuracy`` and ``presocial`` have the models of their publication; ``cost`` and
@@ -35,32 +63,41 @@ def tables(
 
     Parameters
     ----------
-    scores : by selected model, in the order in which the rows shall stand.
+    scores : by selected model, in the order of the rows.
     learning : one row per model and epoch, as ``plots/learning.csv`` has it.
-    name, counts : of the data set that the models were trained on.
+    ours : the data that the models were trained on.
     """
-    images = sum(counts["train"].values())
     best = _best_rows(scores, learning)
     frames = {
-        "accuracy": _accuracy(scores, best, name, images),
-        "cost": _cost(scores, name, images),
-        "best_epoch": _best_epoch(scores, best, name, images),
-        "perturbations": _perturbations(scores, name, images),
-        "presocial": _presocial(scores, name, images),
+        "accuracy": _accuracy(scores, best, ours),
+        "cost": _cost(scores, ours),
+        "best_epoch": _best_epoch(scores, best, ours),
+        "perturbations": _perturbations(scores, ours),
+        "presocial": _presocial(scores, ours),
     }
     return {key: frame for key, frame in frames.items() if len(frame)}
 
 
-def differences(recipe: dict[str, Any], name: str, images: int, theirs: Setting) -> str:
+def differences(recipe: Mapping[str, Any], ours: OurData, theirs: Setting) -> str:
     """What sets a training of ours apart from a published one; empty if nothing stated does.
 
-    ``images`` is our number of training images. Ours stands first: ``3 of 25 epochs``.
+    Ours comes first: ``3 of 25 epochs``.
+
+    Examples
+    --------
+    >>> from dataclasses import asdict
+    >>> from facetell.training.recipe import Recipe
+    >>> recipe = Recipe(image_size=224, epochs=3, batch_size=64, lr=1e-3, optimizer="sgd")
+    >>> ours = OurData("mine", layout="folder", images=2_200)
+    >>> differences(asdict(recipe), ours, published.of_model(published.ACCURACY, "vit")[0].setting)
+    'mine, 2,200 images, 3 of 25 epochs'
     """
     found = []
-    if name != theirs.data:
-        found += [name, f"{images:,} images"]
-    elif theirs.images and images != theirs.images:
-        found.append(f"{images:,} of {theirs.images:,} images")
+    if ours.layout != theirs.data:
+        found += [ours.name, f"{ours.images:,} images"]
+    elif theirs.images and ours.images != theirs.images:
+        found.append(f"{ours.images:,} of {theirs.images:,} images")
+    found += ours.treated
     if theirs.epochs and recipe["epochs"] != theirs.epochs:
         found.append(f"{recipe['epochs']} of {theirs.epochs} epochs")
     if recipe["width"] != 1:
@@ -72,7 +109,7 @@ def differences(recipe: dict[str, Any], name: str, images: int, theirs: Setting)
     return ", ".join(found + _in_the_steps(recipe, theirs))
 
 
-def _in_the_steps(recipe: dict[str, Any], theirs: Setting) -> list[str]:
+def _in_the_steps(recipe: Mapping[str, Any], theirs: Setting) -> list[str]:
     found = []
     if theirs.pretrained is not None and bool(recipe["pretrained"]) != theirs.pretrained:
         found.append("random weights" if theirs.pretrained else "pretrained")
@@ -98,23 +135,23 @@ def ratio(width: float) -> str:
     return str(near) if abs(float(near) - width) < 1e-6 else f"{width:g}"
 
 
-def _accuracy(scores: Scores, best: Scores, name: str, images: int) -> pd.DataFrame:
+def _accuracy(scores: Scores, best: Scores, ours: OurData) -> pd.DataFrame:
     """S0's Table 1. ``test`` is at margin >= 0, as theirs; the interval is of the other one."""
     rows = []
     for model, theirs in _pairs(scores, published.ACCURACY):
-        clean, ours = scores[model]["clean"], best[model]
+        clean, epoch = scores[model]["clean"], best[model]
         row: dict[str, Any] = {"model": model, "published_as": theirs.name}
         for split in ("train", "valid", "test"):
-            row |= {split: ours[f"{split}_accuracy"]}
+            row |= {split: epoch[f"{split}_accuracy"]}
             row |= {f"{split}_published": theirs.values[split] / 100}
         low, high = clean["interval"]["accuracy"]
         row |= {"at_threshold": clean["accuracy"], "at_threshold_low": low}
         row |= {"at_threshold_high": high}
-        rows.append(row | _differs(scores[model], name, images, theirs))
+        rows.append(row | _differs(scores[model], ours, theirs))
     return _frame(rows)
 
 
-def _cost(scores: Scores, name: str, images: int) -> pd.DataFrame:
+def _cost(scores: Scores, ours: OurData) -> pd.DataFrame:
     """S0's Table 2. Memory is the peak while training; a GB is 1e9 bytes."""
     rows = []
     for model, theirs in _pairs(scores, published.COST, every=True):
@@ -144,67 +181,65 @@ def _cost(scores: Scores, name: str, images: int) -> pd.DataFrame:
             "device": cost["device"],
             "precision": cost["precision"],
         }
-        rows.append(row | _differs(scores[model], name, images, theirs))
+        rows.append(row | _differs(scores[model], ours, theirs))
     return _frame(rows)
 
 
-def _best_epoch(scores: Scores, best: Scores, name: str, images: int) -> pd.DataFrame:
+def _best_epoch(scores: Scores, best: Scores, ours: OurData) -> pd.DataFrame:
     """The form of S2 and S4: loss (nats) and accuracy at the epoch whose weights were kept."""
     rows = []
     trained = {model: scores[model] for model in best}
     for model, theirs in _pairs(trained, published.BEST_EPOCH, every=True):
-        ours, values = best[model], theirs.values if theirs else {}
+        epoch, values = best[model], theirs.values if theirs else {}
         row = {"model": model, "published_as": theirs.name if theirs else None}
-        row |= {"epoch": ours["epoch"], "epoch_published": values.get("epoch")}
+        row |= {"epoch": epoch["epoch"], "epoch_published": values.get("epoch")}
         for split in ("train", "valid", "test"):
-            row |= {f"{split}_loss": ours[f"{split}_loss"]}
-            row |= {f"{split}_accuracy": ours[f"{split}_accuracy"]}
+            row |= {f"{split}_loss": epoch[f"{split}_loss"]}
+            row |= {f"{split}_accuracy": epoch[f"{split}_accuracy"]}
             row |= {f"{split}_accuracy_published": _rate(values.get(split))}
-        rows.append(row | _differs(scores[model], name, images, theirs))
+        rows.append(row | _differs(scores[model], ours, theirs))
     return _frame(rows)
 
 
-def _perturbations(scores: Scores, name: str, images: int) -> pd.DataFrame:
+def _perturbations(scores: Scores, ours: OurData) -> pd.DataFrame:
     """S0's Tables 3 and 4: accuracy, and its change against clean accuracy in percent."""
     rows = []
     for model, theirs in _pairs(scores, published.PERTURBED, every=True):
-        for variant in published.VARIANTS:
-            ours = scores[model]["variants"].get(variant)
-            if ours is None:
-                continue
-            values = theirs.values if theirs else {}
+        variants = scores[model]["variants"]
+        for printed, variant in published.variants_among(variants).items():
+            found, values = variants[variant], theirs.values if theirs else {}
             row = {"model": model, "published_as": theirs.name if theirs else None}
-            row |= {"variant": variant, "accuracy": ours["accuracy"]}
-            row["accuracy_low"], row["accuracy_high"] = ours["interval"]["accuracy"]
-            row["accuracy_published"] = _rate(values.get(variant))
-            row["change"] = ours.get("accuracy_change_pct")
-            limits = ours["drop_interval"].get("accuracy_change_pct", (None, None))
+            row |= {"variant": variant, "accuracy": found["accuracy"]}
+            row["accuracy_low"], row["accuracy_high"] = found["interval"]["accuracy"]
+            row["accuracy_published"] = _rate(values.get(printed))
+            row["change"] = found.get("accuracy_change_pct")
+            limits = found["drop_interval"].get("accuracy_change_pct", (None, None))
             row["change_low"], row["change_high"] = limits
-            row["change_published"] = values.get(f"{variant}_change")
-            rows.append(row | _differs(scores[model], name, images, theirs))
+            row["change_published"] = values.get(f"{printed}_change")
+            rows.append(row | _differs(scores[model], ours, theirs))
     return _frame(rows)
 
 
-def _presocial(scores: Scores, name: str, images: int) -> pd.DataFrame:
-    """S3's table: test images that no platform recompressed, at the threshold of validation."""
+def _presocial(scores: Scores, ours: OurData) -> pd.DataFrame:
+    """S3's table: test images that no platform is known to have recompressed, at the threshold of
+    validation."""
     rows = []
     for model, theirs in _pairs(scores, published.PRESOCIAL):
-        ours = scores[model]["platforms"].get("presocial", {})
+        found = scores[model]["platforms"].get(PRESOCIAL, {})
         row: dict[str, Any] = {"model": model, "published_as": theirs.name}
         for what in ("accuracy", "f1"):
-            row |= {what: ours.get(what)}
-            row[f"{what}_low"], row[f"{what}_high"] = ours.get("interval", {}).get(
-                what, (None, None)
-            )
+            row |= {what: found.get(what)}
+            limits = found.get("interval", {}).get(what, (None, None))
+            row[f"{what}_low"], row[f"{what}_high"] = limits
             row |= {f"{what}_published": _rate(theirs.values.get(what))}
-        rows.append(row | _differs(scores[model], name, images, theirs))
+        rows.append(row | _differs(scores[model], ours, theirs))
     return _frame(rows)
 
 
 def _pairs(scores: Scores, rows: Iterable[Row], every: bool = False) -> Iterator[tuple[str, Any]]:
     """Selected models with each published row of theirs; with ``every`` also those without one."""
     for model in scores:
-        mine: list[Row | None] = [row for row in rows if row.model == model]
+        mine: list[Row | None] = [*published.of_model(rows, model)]
         yield from ((model, row) for row in mine or [None] * every)
 
 
@@ -219,9 +254,9 @@ def _best_rows(scores: Scores, learning: pd.DataFrame) -> Scores:
     }
 
 
-def _differs(found: dict[str, Any], name: str, images: int, theirs: Row | None) -> dict[str, Any]:
+def _differs(found: dict[str, Any], ours: OurData, theirs: Row | None) -> dict[str, Any]:
     recipe = found["training"]["recipe"]
-    return {DIFFERS: differences(recipe, name, images, theirs.setting) if theirs else None}
+    return {DIFFERS: differences(recipe, ours, theirs.setting) if theirs else None}
 
 
 def _speed(theirs: Row | None) -> float | None:

@@ -1,0 +1,61 @@
+"""Parts of the test images: fakes by what was planted, by generator and psi; images by origin."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from facetell.evaluation.model_scores import SEVERAL
+from facetell.evaluation.robustness import Scores
+from facetell.report.markdown import ABSENT, markdown
+from facetell.report.words import with_interval
+
+OF_FAKES = {"generators": "generator", "psis": "truncation psi"}
+OF_IMAGES = {"platforms": "platform", "sets": "data set"}
+
+
+def parts(scores: Scores) -> list[str]:
+    """A table for each division of the test images that has parts."""
+    found: list[str] = []
+    if any(one["artefacts"] for one in scores.values()):
+        found += [
+            "## Fakes by planted artefact",
+            "AUC of these fakes against all real test images. Fakes in the column "
+            f"`{SEVERAL}` carry two or more artefacts, all others a single one.",
+            _by_part(scores, "artefacts", "auc"),
+        ]
+    for what, title in OF_FAKES.items():
+        if any(len(one[what]) > 1 for one in scores.values()):
+            found += [
+                f"## Fakes by {title}",
+                f"AUC of the fakes of each {title} against all real test images, and in "
+                "parentheses the share of them that was found.",
+                _by_part(scores, what, "auc", "accuracy_fake"),
+            ]
+    for what, title in OF_IMAGES.items():
+        if any(len(one[what]) > 1 for one in scores.values()):
+            found += [
+                f"## Test images by {title}",
+                f"Accuracy on the test images of each {title}, and in parentheses the AUC.",
+                _by_part(scores, what, "accuracy", "auc"),
+            ]
+    return found
+
+
+def _by_part(scores: Scores, what: str, first: str, second: str | None = None) -> str:
+    """``first`` of each part with its interval and, where it is defined, ``second``."""
+    count = "n" if what in OF_IMAGES else "n_fake"
+    rows = []
+    for model, found in scores.items():
+        cells = {
+            f"{part} (n = {numbers[count]:,})": with_interval(numbers, first)
+            + (f" ({numbers[second]:.3f})" if second in numbers else "")
+            for part, numbers in _ordered(found[what]).items()
+        }
+        rows.append({"model": model} | cells)
+    return markdown(pd.DataFrame(rows).fillna(ABSENT))
+
+
+def _ordered(groups: Mapping[str, Any]) -> dict[str, Any]:
+    """The fakes with several artefacts first, the others as they are."""
+    return dict(sorted(groups.items(), key=lambda group: group[0] != SEVERAL))
