@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from support import ROOT
 from support.results import COST, DATA, NO_EPOCHS, learning, trained
 
 from facetell.common.errors import UserError
@@ -14,6 +15,7 @@ from facetell.evaluation.model_scores import model_scores
 from facetell.evaluation.perturbations import suite
 from facetell.evaluation.predictions import CONTROL
 from facetell.explain.trust.planted import METRICS
+from facetell.report.detectors import headline_of
 from pipeline import compare
 
 SUITE = {
@@ -101,8 +103,9 @@ def workspace(home, labels: np.ndarray) -> pd.DataFrame:
         (home / f"metrics/models/{model}.json").write_text(json.dumps(found))
     (home / "metrics/explain/simplenet.json").write_text(json.dumps(explained()))
     (home / "metrics/data.json").write_text(json.dumps(DATA))
-    settings = {"models": {"simplenet": {}}, "data": {"name": "demo"}, "headline": "simplenet"}
-    settings |= {"score": {"resamples": 5}, "train": {"seed": 0}}
+    settings = yaml.safe_load((ROOT / "params.yaml").read_text())
+    settings["models"] = {"simplenet": settings["models"]["simplenet"]}
+    settings["score"]["resamples"] = 5
     (home / "params.yaml").write_text(yaml.safe_dump(settings))
     log = learning("simplenet", epochs=1).drop(columns=["model", "test_loss", "test_accuracy"])
     log.to_csv("plots/train/simplenet.csv", index=False)
@@ -180,3 +183,10 @@ def test_test_images_of_one_class_have_what_is_defined(tmp_path, monkeypatch):
     assert drawn == set(FIGURES) - absent
     for name in CURVES:
         assert not len(pd.read_csv(f"plots/{name}.csv"))
+
+
+def test_the_headline_is_named_and_never_the_best():
+    assert headline_of(["swin", "vit"], "vit") == "vit"
+    assert headline_of(["swin"], "vit") == "swin"
+    with pytest.raises(UserError, match="headline: 'x' is not among the selected models; choose one of swin, vit"):
+        headline_of(["swin", "vit"], "x")

@@ -21,7 +21,7 @@ from facetell.report import published
 from facetell.report.cross.report import cross_report
 from facetell.report.cross.runs import Run, trained_on
 from facetell.report.cross.tables import long_form, printed, tables, unused
-from pipeline import cross
+from pipeline import cross, paths
 
 PLATFORMS = ("facebook", "presocial", "telegram", "twitter")
 SETS = {"demo": {"use": "all", "layout": "folder"}, "own": {"use": "all", "layout": "folder"}}
@@ -359,10 +359,10 @@ def test_stale_tables_go_and_nothing_is_an_error_with_the_sweep(tmp_path, monkey
     with pytest.raises(UserError, match="make such results by:\n  dvc exp run --queue") as error:
         cross.main()
     assert cross.SWEEP in str(error.value)
-    (tmp_path / cross.TARGET).mkdir(parents=True)
-    (tmp_path / cross.TARGET / "psis.csv").write_text("of another sweep")
+    (tmp_path / paths.CROSS).mkdir(parents=True)
+    (tmp_path / paths.CROSS / "psis.csv").write_text("of another sweep")
     cross.write({"platforms": tables([run(), run("telegram")], "platforms"), "psis": []}, [])
-    written = {path.name for path in (tmp_path / cross.TARGET).iterdir()}
+    written = {path.name for path in (tmp_path / paths.CROSS).iterdir()}
     assert written == {"platforms.csv", "cross.md"}
 
 
