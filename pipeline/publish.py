@@ -25,7 +25,7 @@ from facetell.common.figure_style import plt
 from facetell.common.files import whole
 from facetell.evaluation.model_scores import margins_of
 from facetell.evaluation.predictions import CONTROL, read
-from facetell.explain.engine import explain
+from facetell.explain import default_layer, explain
 from facetell.explain.survey.examples import Example, examples
 from facetell.explain.survey.survey import CAM, batch_of, planted_mask, untrained
 from facetell.explain.trust.planted import gated
@@ -265,7 +265,7 @@ def one_face() -> Image.Image:
     mask = planted_mask(images.packed.mask(row), images.size)
     batch = batch_of(images, [row], next(detector.parameters()).device)
     pixels = images[row][1].permute(1, 2, 0).numpy()[None]
-    layers = depths(detector, batch, LAYERS)
+    layers = [*depths(detector, batch, LAYERS - 1), str(default_layer(detector))]
     networks = {
         f"{model}, trained": detector,
         "random weights": untrained(detector, settings["train"]["seed"]),
@@ -274,7 +274,9 @@ def one_face() -> Image.Image:
     for name, network in networks.items():
         found = explain(network, batch, methods=(CAM,), layers=layers)
         rows += examples(found, pixels, [name], card.threshold, labels=[1], masks=[mask])
-    title = f"One fake: {test['artefacts'][row].replace('_', ' ')}"
+    title = (
+        f"A fake with a planted artefact ({test['artefacts'][row].replace('_', ' ')}), explained"
+    )
     figure = every_layer(rows, CAM, title, one_scale=False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
