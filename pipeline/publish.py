@@ -9,7 +9,6 @@ but metrics/, which is in git; the pictures need the models and figures of a fin
 import argparse
 import hashlib
 import io
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +21,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from facetell.common.errors import UserError
 from facetell.common.figure_style import plt
-from facetell.common.files import whole
+from facetell.common.files import read_json, whole
 from facetell.evaluation.model_scores import margins_of
 from facetell.evaluation.predictions import CONTROL, read
 from facetell.explain import default_layer, explain
@@ -36,7 +35,9 @@ from facetell.models.detector import load
 from facetell.report import published
 from facetell.report.figures.layers import every_layer
 from facetell.report.markdown import ABSENT, markdown
-from pipeline.stage import params, run
+from pipeline import paths
+from pipeline.settings import Settings
+from pipeline.stage import run
 
 PAGES = (Path("README.md"), *sorted(Path("docs").glob("*.md")))
 BLOCK = re.compile(r"(<!-- results:([\w-]+) -->\n).*?(<!-- /results:\2 -->)", re.DOTALL)
@@ -98,7 +99,7 @@ def demo() -> str:
                 "worst perturbation": f"{hard['auc_worst']:.3f}, {hard['worst']}",
             }
         )
-    data = load_json("metrics/data.json")
+    data = read_json(paths.DATA)
     images = data["counts"]["test"]
     said = (
         f"{images['real']} real and {images['fake']} fake test images; in brackets 95% intervals "
@@ -113,7 +114,7 @@ def demo() -> str:
 
 def shortcuts() -> str:
     """What features that have nothing to do with faces give away."""
-    audit = load_json("metrics/data.json")["audit"]
+    audit = read_json(paths.DATA)["audit"]
     rows = {
         "feature": [name.replace("_", " ") for name in audit["auc"]],
         "AUC": [f"{v['auc']:.2f} [{v['low']:.2f}, {v['high']:.2f}]" for v in audit["auc"].values()],
@@ -146,12 +147,12 @@ def from_report(heading: str, part: str) -> Callable[[], str]:
     """The first table, or the bullets, below a heading of metrics/report.md."""
 
     def made() -> str:
-        report = Path("metrics/report.md").read_text(encoding="utf-8")
+        report = paths.REPORT.read_text(encoding="utf-8")
         sections = dict(
             text.split("\n", 1) for text in re.split(r"^## ", report, flags=re.MULTILINE)[1:]
         )
         if heading not in sections:
-            raise UserError(f"metrics/report.md has no section {heading!r}")
+            raise UserError(f"{paths.REPORT} has no section {heading!r}")
         found = re.search(rf"(?:^{re.escape(part)}.*\n?)+", sections[heading], re.MULTILINE)
         return found[0] if found else "Nothing was found."
 
@@ -213,16 +214,13 @@ BLOCKS: dict[str, Callable[[], str]] = {
 
 def scores() -> dict[str, dict[str, Any]]:
     """All numbers of each selected model, the baseline last."""
-    return {
-        model: load_json(f"metrics/models/{model}.json")
-        for model in [*params()["models"], BASELINE]
-    }
+    return {model: read_json(paths.scores(model)) for model in [*Settings.load().models, BASELINE]}
 
 
 def headline() -> str:
     """The model that stands for all in summaries: by name, or the only one."""
-    settings = params()
-    return settings["headline"] if len(settings["models"]) > 1 else next(iter(settings["models"]))
+    settings = Settings.load()
+    return settings.headline if len(settings.models) > 1 else next(iter(settings.models))
 
 
 def device() -> str:
@@ -234,13 +232,9 @@ def bounded(numbers: dict[str, Any], name: str) -> str:
     return f"{numbers[name]:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def load_json(path: str) -> Any:
-    return json.loads(Path(path).read_text(encoding="utf-8"))
-
-
 def believable_maps() -> Image.Image:
     """The leaderboard of maps as ``compare`` drew it, at a README's size."""
-    path = Path("plots/compare/leaderboard_single.png")
+    path = paths.COMPARISONS / "leaderboard_single.png"
     if not path.is_file():
         raise UserError(f"there is no {path}: run dvc repro, or dvc pull, first")
     return Image.open(path).convert("RGB")
@@ -249,13 +243,13 @@ def believable_maps() -> Image.Image:
 def one_face() -> Image.Image:
     """The first fake that the headline model tells by its single artefact, at some layers, beside
     the same network with random weights."""
-    model, settings = headline(), params()
-    detector, card = load(f"models/{model}.safetensors")
-    images = Images(Packed("data/packed/test.arrow"), card.image_size)
-    manifest = pd.read_parquet("data/manifest.parquet")
+    model, settings = headline(), Settings.load()
+    detector, card = load(paths.weights(model))
+    images = Images(Packed(paths.PACKED["test"]), card.image_size)
+    manifest = pd.read_parquet(paths.MANIFEST)
     test = manifest[manifest["split"] == "test"].set_index("id").loc[images.packed.ids]
     test = test.reset_index()
-    predictions = read(f"data/predictions/{model}.parquet")
+    predictions = read(paths.predictions(model))
     clean, without = (margins_of(predictions, test, name) for name in ("clean", CONTROL))
     single = ~test["artefacts"].str.contains("+", regex=False) & (test["label"] == 1)
     told = np.flatnonzero(single & gated(clean, without, card.threshold))
@@ -268,7 +262,7 @@ def one_face() -> Image.Image:
     layers = [*depths(detector, batch, LAYERS - 1), str(default_layer(detector))]
     networks = {
         f"{model}, trained": detector,
-        "random weights": untrained(detector, settings["train"]["seed"]),
+        "random weights": untrained(detector, settings.train.seed),
     }
     rows: list[Example] = []
     for name, network in networks.items():
@@ -305,8 +299,8 @@ def write(picture: Image.Image, path: Path) -> None:
 def source() -> str:
     """A digest of the results that the pictures show: those of metrics/explain."""
     digest = hashlib.sha256()
-    for model in params()["models"]:
-        digest.update(Path(f"metrics/explain/{model}.json").read_bytes())
+    for model in Settings.load().models:
+        digest.update(paths.explained(model).read_bytes())
     return digest.hexdigest()
 
 
