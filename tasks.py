@@ -1,0 +1,143 @@
+"""The jobs that are typed most, on every operating system: ``python tasks.py JOB [ARGUMENTS]``.
+
+Where there is make, ``make JOB`` is the same. Everything runs in .venv, which is made on first use.
+Arguments are passed to the last command of a job: ``python tasks.py test tests/metrics -x``.
+This file needs nothing but Python, and any version of it: it has to say which one is needed.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+STAMP = VENV / ".installed"  # which lock file the environment was made from
+OLDEST = (3, 11)
+CACHES = (".pytest_cache", ".ruff_cache", ".mypy_cache", ".import_linter_cache", "site")
+
+
+def setup(*arguments: str) -> None:
+    """make the environment in .venv (done by the other jobs, too)"""
+    if sys.version_info < OLDEST:
+        sys.exit(
+            f"facetell needs Python {OLDEST[0]}.{OLDEST[1]} or newer, and this is "
+            f"{sys.version_info[0]}.{sys.version_info[1]}: choose one with make PYTHON=..., or "
+            "call tasks.py with it"
+        )
+    wanted = _wanted()
+    if STAMP.is_file() and STAMP.read_text(encoding="utf-8") == wanted:
+        return
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    count = sum("==" in line for line in lock.splitlines())
+    # on Linux torch brings CUDA, with or without a GPU
+    size = "6 GB, most of it torch with its CUDA libraries" if sys.platform == "linux" else "2 GB"
+    if VENV.is_dir():
+        print(f"Bringing {VENV} up to date.", flush=True)
+    else:
+        print(f"Installing {count} packages into {VENV}: about {size}. This is done once and takes "
+              "several minutes.", flush=True)  # fmt: skip
+    if Path(sys.prefix).resolve() != VENV.resolve():
+        _must(sys.executable, "-m", "venv", str(VENV), path=os.environ["PATH"])
+    _run("python", "-m", "pip", "install", "--requirement", "requirements.lock")
+    _run("python", "-m", "pip", "install", "--no-deps", "--editable", ".")
+    STAMP.write_text(wanted, encoding="utf-8")
+
+
+def repro(*arguments: str) -> None:
+    """rebuild all results (dvc repro)"""
+    setup()
+    _run("dvc", "repro", *arguments)
+
+
+def test(*arguments: str) -> None:
+    """lint, and run the tests"""
+    lint()
+    _run("python", "-m", "pytest", *arguments)
+
+
+def lint(*arguments: str) -> None:
+    """check style, types and the direction of imports"""
+    setup()
+    _run("ruff", "check", ".")
+    _run("ruff", "format", "--check", ".")
+    _run("mypy")
+    _run("lint-imports")
+
+
+def params(*arguments: str) -> None:
+    """compose conf/ into params.yaml, with Hydra overrides (dvc repro does not do this)"""
+    setup()
+    _run("python", "-m", "pipeline.compose", *arguments)
+
+
+def docs(*arguments: str) -> None:
+    """build the documentation into site/"""
+    setup()
+    _run("mkdocs", "build", "--strict", *arguments)
+
+
+def clean(*arguments: str) -> None:
+    """remove the environment and the caches of tools, never data or results"""
+    if Path(sys.prefix).resolve() == VENV.resolve():
+        sys.exit("this Python is the one in .venv: clean with another")
+    for folder in (VENV, *(ROOT / name for name in CACHES), *ROOT.glob("src/*.egg-info")):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def show(*arguments: str) -> None:
+    """show this list"""
+    print("make JOB, or python tasks.py JOB:")
+    for name, job in JOBS.items():
+        print(f"  {name:8}{job.__doc__}")
+
+
+JOBS = {
+    "help": show,
+    "setup": setup,
+    "repro": repro,
+    "test": test,
+    "lint": lint,
+    "params": params,
+    "docs": docs,
+    "clean": clean,
+}
+
+
+def _run(program: str, *arguments: str) -> None:
+    """Run a program of the environment; ends this one with its exit status if it fails."""
+    print("$", program, *arguments, flush=True)
+    path = os.pathsep.join([str(BIN), os.environ.get("PATH", "")])
+    found = shutil.which(program, path=path)  # Windows looks programs up in our own PATH
+    if found is None:
+        sys.exit(f"{program} is not in {BIN}: delete {VENV} and run this again")
+    _must(found, *arguments, path=path)
+
+
+def _must(*command: str, path: str) -> None:
+    environment = {**os.environ, "PATH": path}
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+def _wanted() -> str:
+    """A digest of what the environment is made from."""
+    digest = hashlib.sha256()
+    for name in ("requirements.lock", "pyproject.toml"):
+        digest.update((ROOT / name).read_bytes())
+    return digest.hexdigest()
+
+
+def main(name: str = "help", *arguments: str) -> None:
+    if name not in JOBS:
+        show()
+        sys.exit(f"there is no job {name}")
+    JOBS[name](*arguments)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
