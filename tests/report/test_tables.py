@@ -10,7 +10,7 @@ from sklearn import metrics as sk
 from support.results import COUNTS, DATA, WARNING, learning, recipe, trained
 
 from facetell.common.errors import UserError
-from facetell.curves import by_epoch
+from facetell.evaluation.learning_curve import by_epoch
 from facetell.models import build, parameter_count
 from facetell.report import published
 from facetell.report.detectors import report

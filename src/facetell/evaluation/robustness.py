@@ -1,7 +1,7 @@
 """What breaks a detector: its numbers on every variant of the test images, as a table and in words.
 
 A variant is a perturbation at one level. Drops are clean minus variant, on the same images. Probes
-are the frequency filters, which ask what a detector uses rather than what breaks it.
+are the frequency filters, which show what a detector uses rather than what breaks it.
 """
 
 from typing import Any
@@ -22,8 +22,8 @@ def robustness(scores: Scores) -> pd.DataFrame:
 
     Columns: model, variant, perturbation, level, label (of the level's axis, with its unit),
     neutral (the level at which nothing happens), probe; accuracy, auc, drop_<number> for
-    ``DROPS``, accuracy_change_pct, and the shares of all images whose verdict turned,
-    fake_to_real and real_to_fake; each with _low and _high. What is undefined is missing.
+    ``DROPS``, accuracy_change_pct, and the shares of all images whose verdict changed,
+    fake_to_real and real_to_fake; each with _low and _high. Undefined values are missing.
     """
     rows = []
     for model, found in scores.items():
@@ -45,7 +45,7 @@ def robustness(scores: Scores) -> pd.DataFrame:
                 row |= _bounded(name, flips.get(name), limits.get(name))
             rows.append(row)
     table = pd.DataFrame(rows)
-    # what is known of no row is missing, not an object
+    # a column without any value would be one of objects
     numeric = [c for c in table if c.startswith(("accuracy", "auc", "drop_", *FLIPS))]
     return table.astype(dict.fromkeys([*numeric, "neutral"], float))
 
@@ -56,7 +56,7 @@ def _bounded(name: str, value: float | None, limits: list[float] | None) -> dict
 
 
 def weak_points(table: pd.DataFrame) -> list[str]:
-    """A sentence for each model: its mean and worst AUC, and which verdicts turn most."""
+    """A sentence for each model: its mean and worst AUC, and which verdicts change most."""
     said = []
     for model, part in table.groupby("model", sort=False):
         part = part[part["perturbation"].notna() & ~part["probe"]]
@@ -70,7 +70,7 @@ def weak_points(table: pd.DataFrame) -> list[str]:
         said.append(
             f"`{model}`: AUC {means.mean():.3f} on average over {len(means)} perturbations, worst "
             f"with `{worst['variant']}`: {worst['auc']:.3f} [{worst['auc_low']:.3f}, "
-            f"{worst['auc_high']:.3f}]. `{turned['variant']}` turns most verdicts: "
+            f"{worst['auc_high']:.3f}]. `{turned['variant']}` changes the most verdicts: "
             f"{turned[most]:.0%} of all {FLIPS[most]} [{turned[f'{most}_low']:.0%}, "
             f"{turned[f'{most}_high']:.0%}], {turned[other]:.0%} {FLIPS[other]}."
         )
@@ -78,7 +78,7 @@ def weak_points(table: pd.DataFrame) -> list[str]:
 
 
 def frequencies(table: pd.DataFrame) -> list[str]:
-    """A sentence for each model: which band of frequencies it cannot do without."""
+    """A sentence for each model: the band of frequencies on which it depends most."""
     said = []
     for model, part in table[table["perturbation"] == BANDS].groupby("model", sort=False):
         if part["drop_auc"].isna().all():
@@ -92,18 +92,22 @@ def frequencies(table: pd.DataFrame) -> list[str]:
         lower = part.loc[part["level"].astype(float) < len(part) / 2, "drop_auc"].mean()
         if first["drop_auc_low"] > 0:
             said.append(
-                f"`{model}` misses {band} most: without it AUC falls by {first['drop_auc']:.3f} "
-                f"[{first['drop_auc_low']:.3f}, {first['drop_auc_high']:.3f}]; a band of the upper "
-                f"half of frequencies costs {signed(upper)} on average, one of the lower half "
-                f"{signed(lower)}."
+                f"`{model}` depends most on {band}: without this band, AUC falls by "
+                f"{first['drop_auc']:.3f} [{first['drop_auc_low']:.3f}, "
+                f"{first['drop_auc_high']:.3f}]; a band of the upper half of frequencies costs "
+                f"{signed(upper)} on average, one of the lower half {signed(lower)}."
             )
         else:
-            said.append(f"`{model}` misses no band for sure.")
+            said.append(f"`{model}` does not clearly depend on any single band.")
     return said
 
 
 def signed(value: float) -> str:
-    """Three decimals with a sign, and never minus zero."""
+    """Three decimals with a sign, and never minus zero.
+
+    >>> signed(0.0123), signed(-0.0001)
+    ('+0.012', '+0.000')
+    """
     return f"{round(value, 3) + 0.0:+.3f}"
 
 

@@ -13,9 +13,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from facetell.common.figure_style import COLOURS, TALLEST, WIDTH, grid, leave_empty, look, plt
+from facetell.common.figure_style import (
+    BANDED,
+    COLOURS,
+    TALLEST,
+    WIDTH,
+    grid,
+    leave_empty,
+    look,
+    plt,
+)
 
-BANDED = 5  # models up to which bands can be told apart
 ACROSS = 4  # panels in a row
 LINE, NARROWEST = 0.17, 0.14  # inches for a variant's name, and where it must be
 NUMBERS = {"auc": "AUC", "accuracy": "accuracy"}
