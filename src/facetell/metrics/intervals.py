@@ -63,13 +63,13 @@ class Resamples:
 Groups = ArrayLike | Resamples | None
 
 
-def draws_of(groups: Groups, *, resamples: int = RESAMPLES, seed: int = 0) -> Resamples | None:
+def draws_of(groups: Groups, *, resamples: int, seed: int) -> Resamples | None:
     """Bootstrap draws of ``groups``; None for None.
 
     ``groups`` (N,) names the person of each image. What is a ``Resamples`` already is returned as
     it is, so that several curves of the same images can share their draws.
 
-    >>> draws_of(["ann", "ann", "ben"], resamples=5).member.tolist()
+    >>> draws_of(["ann", "ann", "ben"], resamples=5, seed=0).member.tolist()
     [0, 0, 1]
     """
     if groups is None or isinstance(groups, Resamples):
