@@ -7,7 +7,9 @@ import pandas as pd
 
 from facetell.common.figure_style import save
 from facetell.common.files import read_json, whole, write_csv, write_json
-from facetell.curves import Curves, by_epoch, curves_of, sensitivity
+from facetell.curves import Curves, curves_of
+from facetell.evaluation.frequency_sensitivity import sensitivity
+from facetell.evaluation.learning_curve import by_epoch
 from facetell.evaluation.model_scores import margins_of
 from facetell.evaluation.predictions import read
 from facetell.evaluation.robustness import Scores, robustness
@@ -18,7 +20,7 @@ from facetell.report.detectors import headline_of, report, summary
 from facetell.report.explanations import explain_report
 from facetell.report.figures import curves as errors
 from facetell.report.figures import scores as scoring
-from facetell.report.figures.frequency import frequency
+from facetell.report.figures.frequency_sensitivity import frequency_sensitivity
 from facetell.report.figures.leaderboard import agreement, leaderboard
 from facetell.report.figures.learning import learning
 from facetell.report.figures.robustness import NUMBERS, drops, flips, levels
@@ -113,7 +115,7 @@ def draw(
         save(drops(changes), paths.COMPARISONS / "drops")
         save(flips(changes), paths.COMPARISONS / "flips")
     if len(bands):
-        save(frequency(bands), paths.COMPARISONS / "frequency")
+        save(frequency_sensitivity(bands), paths.COMPARISONS / "frequency")
 
 
 def draw_explained(looked: dict[str, dict[str, Any]]) -> None:

@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy.special import expit
 from sklearn import metrics as sk
@@ -21,13 +20,12 @@ from facetell.curves import (
     RocCurve,
     ScoreHistogram,
     curves_of,
-    sensitivity,
 )
-from facetell.curves.inputs import POINTS
-from facetell.curves.ranked import RATES
+from facetell.curves.over_thresholds import POINTS, RATES
 from facetell.metrics.calibration import BINS
 from facetell.metrics.evaluate import evaluate
 from facetell.metrics.intervals import Resamples, wilson
+from facetell.metrics.scored import Scored
 
 RANKED = (RocCurve, DetCurve, PrecisionRecallCurve)
 ALL = (*RANKED, ScoreHistogram, ReliabilityDiagram)
@@ -142,7 +140,7 @@ def test_bands_hold_the_curve_and_copies_do_not_narrow_them():
 
 @pytest.mark.parametrize("kind", RANKED)
 def test_one_class_alone_has_no_curve(kind):
-    with pytest.raises(UserError, match=r"real and fake images, and all 3 are fake"):
+    with pytest.raises(UserError, match=r"real and fake images, but all 3 are fake"):
         kind.from_predictions([1, 1, 1], [0.0, 1.0, 2.0])
 
 
@@ -239,28 +237,24 @@ def test_curves_of_several_models_are_tables_by_model():
     assert set(frames["scores"]["class"]) == {"fake"}
 
 
-def frequencies() -> pd.DataFrame:
-    """A robustness table of four bands and a low-pass filter."""
-    rows = [{"variant": "clean", "perturbation": None, "level": None}]
-    rows += [{"variant": f"b{k}", "perturbation": "band_stop", "level": k} for k in (2, 0, 1, 3)]
-    rows += [{"variant": "low", "perturbation": "low_pass", "level": 0.5}]
-    rows += [{"variant": "blur", "perturbation": "blur", "level": 2}]
-    table = pd.DataFrame(rows).assign(model="m")
-    for place, name in enumerate(("accuracy", "auc", "drop_accuracy", "drop_auc")):
-        for end in ("", "_low", "_high"):
-            table[name + end] = place + np.arange(len(table)) / 10
-    return table
+def test_a_curve_of_put_together_images_is_the_same():
+    labels, margins = np.arange(20) % 2, np.random.default_rng(0).normal(size=20)
+    draws = Resamples(np.arange(20) // 2, resamples=10, seed=3)
+    scored = Scored(labels, margins, 0.25, draws)
+    asked = {"threshold": 0.25, "groups": np.arange(20) // 2, "resamples": 10, "seed": 3}
+    for kind in ALL:
+        found = kind.from_scored(scored, name="m").to_frame()
+        expected = kind.from_predictions(labels, margins, **asked, name="m").to_frame()
+        assert found.equals(expected)
+    turned = RocCurve.from_scored(scored, positive="real")
+    expected = RocCurve.from_predictions(labels, margins, threshold=0.25, positive="real")
+    assert (turned.auc, turned.point) == (expected.auc, expected.point)
 
 
-def test_frequencies_are_in_cycles_per_pixel():
-    found = sensitivity(frequencies()).set_index(["filter", "removed_from"])
-    assert found.loc[("band_stop", 0.25), "removed_to"] == 0.375
-    assert found.loc[("band_stop", 0.25), "auc"] == 1.1  # the first row: band 2
-    assert found.loc[("band_stop", 0.375), "removed_to"] == pytest.approx(np.sqrt(0.5))
-    assert found.loc[("low_pass", 0.25), "removed_to"] == pytest.approx(np.sqrt(0.5))
-    assert len(found) == 6  # clean among them, blur not
-    without = frequencies().query("variant in ('clean', 'blur')")
-    assert len(sensitivity(without)) == 0
+def test_an_option_that_a_curve_does_not_have_is_refused():
+    for kind in (DetCurve, ScoreHistogram, ReliabilityDiagram):
+        with pytest.raises(TypeError, match="positive"):
+            kind.from_predictions([0, 1], [0.0, 1.0], positive="real")
 
 
 def test_the_examples_run():

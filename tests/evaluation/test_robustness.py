@@ -75,7 +75,7 @@ def test_the_worst_and_the_mean_over_perturbations_are_said():
     )
 
 
-def test_the_band_that_is_missed_most_is_said_in_cycles_per_pixel():
+def test_the_band_that_matters_most_is_named_in_cycles_per_pixel():
     (said,) = frequencies(robustness(SCORES))
     assert said == (
         "`net` relies most on 0.25 to 0.38 cycles per pixel: without this band, AUC falls by "

@@ -1,6 +1,7 @@
 """Do 95% intervals hold the truth 95 times in 100? A thousand test sets of which it is known.
 
-Takes two minutes, so it runs on request only: ``pytest --slow -n0 -s tests/test_coverage.py``.
+It takes two minutes, so it runs on request only:
+``pytest --slow -n0 -s tests/metrics/test_interval_coverage.py``.
 Margins are normal with a part that a person's images share; the truth is integrated numerically.
 """
 

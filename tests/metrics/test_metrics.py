@@ -9,9 +9,11 @@ from scipy.stats import binomtest
 from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
+from facetell.common.errors import UserError
 from facetell.metrics.calibration import BINS, temperature
 from facetell.metrics.evaluate import RATES, evaluate
 from facetell.metrics.intervals import Resamples, interval, once, pivotal, wilson
+from facetell.metrics.losses import log_loss
 from facetell.metrics.ranking import Ranking, auc, best_threshold
 
 
@@ -48,6 +50,8 @@ def test_agreement_with_scikit_learn(labels, margins):
     assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-12)
     fpr, tpr, _ = sk.roc_curve(labels, margins, drop_intermediate=False)
     np.testing.assert_allclose(Ranking(labels, margins).rates(), [fpr, tpr], atol=1e-12)
+    assert auc(labels, margins) == pytest.approx(expected["auc"], abs=1e-12)
+    assert log_loss(labels, margins) == pytest.approx(expected["log_loss"], abs=1e-12)
 
 
 def test_hand_worked_case():
@@ -90,7 +94,7 @@ def test_operating_points_by_hand():
     assert found.left_out == {"tpr_at_fpr_01pct": "200 real images; 1,000 are needed"}
 
 
-def test_what_the_set_is_too_small_for_is_left_out_with_the_reason():
+def test_numbers_that_need_more_images_are_omitted_with_the_reason():
     labels, margins, generators = biometric()
     kept = np.r_[0:90, 200:470]
     generators[-15:] = "c"
@@ -150,6 +154,8 @@ def test_threshold_is_the_best_balanced_one_and_between_images():
     assert chosen == pytest.approx(3.0)
     assert best_threshold(labels, np.zeros(6)) in (-1.0, 1.0)
     assert best_threshold([0, 1], [-5.0, 1.0]) == -2.0
+    with pytest.raises(UserError, match="needs real and fake images, but all 2 are fake"):
+        best_threshold([1, 1], [-5.0, 1.0])
 
 
 def test_a_draw_is_the_number_of_images_that_are_really_repeated():

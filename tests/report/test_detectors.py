@@ -97,7 +97,7 @@ def workspace(home, labels: np.ndarray) -> pd.DataFrame:
         )
         stored = predictions.read(f"data/predictions/{model}.parquet")
         found = trained("simplenet", best_epoch=1, epochs=1)
-        found |= model_scores(stored, manifest, resamples=5)
+        found |= model_scores(stored, manifest, resamples=5, seed=0)
         if model == "spectral":
             found["training"] = found["training"] | {"cost": COST | NO_EPOCHS}
         (home / f"metrics/models/{model}.json").write_text(json.dumps(found))

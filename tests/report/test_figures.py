@@ -10,15 +10,16 @@ import pytest
 from matplotlib.colors import to_hex
 from support import ROOT
 
-from facetell.common.figure_style import CLASS_COLOURS, TALLEST, look, plt, save
-from facetell.curves import RocCurve, ScoreHistogram, curves_of, sensitivity
+from facetell.common.figure_style import BANDED, CLASS_COLOURS, TALLEST, look, plt, save
+from facetell.curves import RocCurve, ScoreHistogram, curves_of
+from facetell.evaluation.frequency_sensitivity import sensitivity
 from facetell.evaluation.predictions import CONTROL
 from facetell.metrics.intervals import Resamples
 from facetell.report.figures import curves as errors
 from facetell.report.figures import learning as learned
 from facetell.report.figures import robustness as broken
 from facetell.report.figures import scores as scored
-from facetell.report.figures.frequency import frequency
+from facetell.report.figures.frequency_sensitivity import frequency_sensitivity
 
 SUITE = [  # variant, perturbation, level, neutral, probe
     ("clean", None, None, None, False),
@@ -107,7 +108,7 @@ def test_error_curves_have_a_line_a_mark_and_few_bands_per_model(models):
             named = [line for line in axis.lines if line.get_label().startswith("m")]
             marks = [line for line in axis.lines if len(line.get_xdata()) == 1]
             assert len(named) == len(marks) == models
-            assert len(axis.collections) == (models if models <= errors.BANDED else 0)
+            assert len(axis.collections) == (models if models <= BANDED else 0)
         words = " ".join(text.get_text() for text in figure.legends[0].texts)
         assert all(f"m{k}, " in words for k in range(models))
 
@@ -187,7 +188,7 @@ def test_many_variants_of_many_models_are_the_hardest_ones_and_fit_a_page():
 @pytest.mark.parametrize("models", [1, 4, 15])
 def test_frequencies_are_steps_at_the_edges_of_the_bands(models):
     bands = sensitivity(table(models))
-    figure = frequency(bands)
+    figure = frequency_sensitivity(bands)
     shown = [axis for axis in figure.axes if axis.axison]
     assert len(shown) == models
     step = next(patch for patch in shown[0].patches if patch.get_label().startswith("AUC"))

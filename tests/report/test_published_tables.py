@@ -12,7 +12,7 @@ from support.results import DATA, WARNING, learning, recipe, trained
 
 from facetell.common.errors import UserError
 from facetell.common.files import write_csv
-from facetell.curves import by_epoch
+from facetell.evaluation.learning_curve import by_epoch
 from facetell.models import build, parameter_count
 from facetell.report import published
 from facetell.report.detectors import report

@@ -25,6 +25,7 @@ DASHES = ("-", "--", "-.", ":")
 CLASS_COLOURS = dict(zip(CLASSES, COLOURS, strict=False))
 WIDTH = 9  # inches; a page shows it at about 0.7 of that
 TALLEST = 14  # inches; what a page holds at that width
+BANDED = 5  # models up to which their bands can be told apart
 FORMATS = (".png", ".pdf")  # for the screen, and for print
 # no dates: equal figures are equal files
 METADATA = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}

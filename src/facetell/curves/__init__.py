@@ -1,7 +1,8 @@
 """Curves that are computed once, then drawn, stored or compared: in a notebook or by ``compare``.
 
-As scikit-learn's displays, but apart from matplotlib, with 95% bands that take a person for an
-observation, the operating point of a frozen threshold, and infinite margins allowed.
+They are like scikit-learn's displays, but computing them needs no matplotlib, their 95% bands take
+a person as one observation, they mark the operating point of a frozen threshold, and margins may be
+infinite.
 
 >>> from facetell.curves import RocCurve
 >>> labels = [0, 0, 1, 0, 1]  # 1 = fake
@@ -17,13 +18,18 @@ Point(x=0.3333333333333333, y=0.5)
 'true positive rate'
 """
 
-from facetell.curves.binned import ReliabilityDiagram, ScoreHistogram
-from facetell.curves.ranked import DetCurve, Point, PrecisionRecallCurve, RocCurve
-from facetell.curves.selection import Curves, curves_of
-from facetell.evaluation.frequency import sensitivity
-from facetell.evaluation.learning_curve import by_epoch
+from facetell.curves.base import Curve
+from facetell.curves.det import DetCurve
+from facetell.curves.over_thresholds import Band, Point
+from facetell.curves.precision_recall import PrecisionRecallCurve
+from facetell.curves.reliability import ReliabilityDiagram
+from facetell.curves.roc import RocCurve
+from facetell.curves.score_histogram import ScoreHistogram
+from facetell.curves.several_models import Curves, curves_of
 
 __all__ = [
+    "Band",
+    "Curve",
     "Curves",
     "DetCurve",
     "Point",
@@ -31,7 +37,5 @@ __all__ = [
     "ReliabilityDiagram",
     "RocCurve",
     "ScoreHistogram",
-    "by_epoch",
     "curves_of",
-    "sensitivity",
 ]

@@ -1,9 +1,9 @@
 """Learning curves on the test images, which training itself never looks at."""
 
-import numpy as np
 import pandas as pd
 
 from facetell.common.errors import UserError
+from facetell.metrics.losses import log_loss
 
 
 def by_epoch(epochs: pd.DataFrame, labels: "pd.Series[int]") -> pd.DataFrame:
@@ -16,12 +16,17 @@ def by_epoch(epochs: pd.DataFrame, labels: "pd.Series[int]") -> pd.DataFrame:
 
     Returns
     -------
-    Frame: epoch, test_loss (cross-entropy, nats per image), test_accuracy (verdict fake where the
-    margin is at least 0, which is the larger of two logits).
+    Frame: epoch, test_loss (cross-entropy, nats per image), test_accuracy. The verdict is fake
+    where the margin is at least 0, that is, where the fake logit is not the smaller one.
 
     Raises
     ------
     UserError : an image was not scored exactly once per epoch.
+
+    >>> epochs = pd.DataFrame({"epoch": [1, 1, 2, 2], "id": ["a", "b"] * 2})
+    >>> epochs["margin"] = [0.0, 0.0, -1.0, 3.0]
+    >>> by_epoch(epochs, pd.Series({"a": 0, "b": 1})).round(3).to_dict("list")
+    {'epoch': [1, 2], 'test_loss': [0.693, 0.181], 'test_accuracy': [0.5, 1.0]}
     """
     expected = set(labels.index)
     rows = []
@@ -33,6 +38,5 @@ def by_epoch(epochs: pd.DataFrame, labels: "pd.Series[int]") -> pd.DataFrame:
             )
         fake = labels.loc[part["id"]].to_numpy() == 1
         margin = part["margin"].to_numpy(dtype=float)
-        loss = np.logaddexp(0, np.where(fake, -margin, margin)).mean()
-        rows.append((epoch, loss, ((margin >= 0) == fake).mean()))
+        rows.append((epoch, log_loss(fake, margin), ((margin >= 0) == fake).mean()))
     return pd.DataFrame(rows, columns=["epoch", "test_loss", "test_accuracy"])

@@ -19,17 +19,22 @@ Found = dict[str, Any]
 
 
 def model_scores(
-    predictions: Predictions, manifest: pd.DataFrame, *, resamples: int = 1000, seed: int = 0
+    predictions: Predictions, manifest: pd.DataFrame, *, resamples: int, seed: int
 ) -> Found:
     """All numbers on the test split, at a threshold that was frozen on validation.
+
+    Parameters
+    ----------
+    predictions : of one model. manifest : as data/manifest.parquet has it.
+    resamples, seed : of the bootstrap of persons.
 
     Returns
     -------
     clean : as ``facetell.metrics.evaluate.evaluate`` gives them, operating points and intervals
-    included. calibration : the temperature fitted on validation images, and what it makes of the
-    scores. variants.<name> : the same without operating points, and against clean, with intervals
-    that
-        know that the images are the same: relative change of accuracy in percent (as the UIUC
+        included.
+    calibration : the temperature fitted on validation images, and the scores' calibration at it.
+    variants.<name> : the same as clean without operating points; and compared with clean on the
+        same images, with paired intervals: relative change of accuracy in percent (as the UIUC
         report states it), ``drop`` (clean minus variant), and ``flips``, shares of all images.
     robustness : mean over perturbations of their mean AUC over levels, and the worst variant;
         controls and probes do not count.
@@ -37,7 +42,7 @@ def model_scores(
         its operating points (APCER).
     platforms, sets : the test images of each.
     platform_average : accuracy and AUC, unweighted means over the platforms, with intervals that
-        know that platforms share persons.
+        allow for persons who have images on several platforms.
 
     Raises
     ------
@@ -61,11 +66,19 @@ def model_scores(
             found["variants"][name] |= after.numbers() | _against(clean, after) | flips
             drawn[name] = after.draws
     found["robustness"] = _robustness(found["variants"], drawn)
+    return found | _parts(test, before, threshold, draws)
+
+
+def _parts(
+    test: pd.DataFrame, margins: np.ndarray, threshold: float, draws: Resamples
+) -> dict[str, Found]:
+    """Numbers of the parts of the clean test images, whose ``margins`` are (N,)."""
+    labels, found = test["label"].to_numpy(), {}
 
     def judged(chosen: np.ndarray, generators: "pd.Series[str] | None" = None) -> Evaluation:
         rows = np.flatnonzero(chosen)
         among = None if generators is None else generators.to_numpy()[rows]
-        return evaluate(labels[rows], before[rows], threshold, draws, rows=rows, generators=among)
+        return evaluate(labels[rows], margins[rows], threshold, draws, rows=rows, generators=among)
 
     real = labels == 0
     psis = test["psi"].map(lambda psi: "" if pd.isna(psi) else f"{psi:g}")
@@ -83,15 +96,17 @@ def model_scores(
         parts = {str(value): judged((values == value).to_numpy()) for value in np.unique(values)}
         found[name] = {value: part.numbers() for value, part in parts.items()}
         if name == "platforms":
-            right = (before >= threshold) == (labels == 1)
+            right = (margins >= threshold) == (labels == 1)
             spread = wilson_average(right, values.to_numpy(dtype=str), draws.member)
             found["platform_average"] = _average(list(parts.values()), spread)
     return found
 
 
 def _average(parts: list[Evaluation], spread: list[float]) -> Found:
-    """Means over parts; ``spread`` is the interval of accuracy, that of AUC is of the same draws
-    in all parts."""
+    """Means over parts; ``spread`` is the interval of accuracy.
+
+    That of AUC is from the mean of the parts' draws, which are of the same persons.
+    """
     found: Found = {"n": len(parts), "interval": {"accuracy": spread}}
     found["accuracy"] = float(np.mean([part.values["accuracy"] for part in parts]))
     if all("auc" in part.values for part in parts):
@@ -101,14 +116,20 @@ def _average(parts: list[Evaluation], spread: list[float]) -> Found:
 
 
 def artefact_group(artefacts: "pd.Series[str]") -> "pd.Series[str]":
-    """``several`` for fakes with two planted kinds or more, else the one kind; empty for none."""
+    """``several`` for fakes with two or more planted kinds, otherwise the one kind, or nothing.
+
+    >>> artefact_group(pd.Series(["", "iris", "iris+wave"])).tolist()
+    ['', 'iris', 'several']
+    """
     return artefacts.where(~artefacts.str.contains("+", regex=False), SEVERAL)
 
 
 def margins_of(predictions: Predictions, test: pd.DataFrame, variant: str) -> np.ndarray:
     """Margins of one variant in the order of the test images, (N,), matched by id.
 
-    Raises UserError where not every test image was scored exactly once, with its label.
+    Raises
+    ------
+    UserError : a test image was not scored exactly once, or has another label.
     """
     table = predictions.table
     rows = table[(table["variant"] == variant) & (table["split"] == "test")]
@@ -148,7 +169,7 @@ def _calibration(
 
 
 def _against(clean: Evaluation, variant: Evaluation) -> Found:
-    """What the variant takes away, with intervals from draws of the same images."""
+    """What is lost from clean to variant, with intervals from draws of the same images."""
     found: Found = {"drop": {}, "drop_interval": {}}
     for name in DROPS:
         if name in clean.draws and name in variant.draws:
@@ -163,7 +184,7 @@ def _against(clean: Evaluation, variant: Evaluation) -> Found:
 
 
 def _flips(before: np.ndarray, after: np.ndarray, member: np.ndarray) -> Found:
-    """Verdicts (true = fake) that turned, by direction, as shares of all images."""
+    """Verdicts (true = fake) that changed, by direction, as shares of all images."""
     turned = {"fake_to_real": before & ~after, "real_to_fake": ~before & after}
     return {
         "flips": {name: float(which.mean()) for name, which in turned.items()},

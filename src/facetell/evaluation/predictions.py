@@ -15,13 +15,13 @@ from facetell.common.errors import UserError
 from facetell.common.files import whole
 
 COLUMNS = ("id", "split", "variant", "label", "margin")
-REPEATED = ["id", "variant"]  # columns whose few values come again and again
+REPEATED = ["id", "variant"]  # columns whose values are repeated many times
 CONTROL = "without_artefacts"  # the variant in which nothing is left to find
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What one model made of the validation and test images.
+    """The scores of one model on the validation and test images.
 
     table : columns id and variant (categorical), split, label (1 = fake), margin (float64).
     threshold : a margin, frozen on validation.
@@ -70,7 +70,12 @@ def write(
 
 
 def read(path: str | Path) -> Predictions:
-    """The predictions of one model; UserError if the file is not one of ours, or an old one."""
+    """The predictions of one model.
+
+    Raises
+    ------
+    UserError : the file was not written by ``write``, or by an older version of it.
+    """
     try:
         content = pq.read_table(path, read_dictionary=REPEATED)
         said = content.schema.metadata

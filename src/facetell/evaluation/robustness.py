@@ -1,7 +1,7 @@
 """What breaks a detector: its numbers on every variant of the test images, as a table and in words.
 
 A variant is a perturbation at one level. Drops are clean minus variant, on the same images. Probes
-are the frequency filters, which ask what a detector uses rather than what breaks it.
+are the frequency filters, which show what a detector uses rather than what breaks it.
 """
 
 from collections.abc import Sequence
@@ -23,8 +23,8 @@ def robustness(scores: Scores) -> pd.DataFrame:
 
     Columns: model, variant, perturbation, level, label (of the level's axis, with its unit),
     neutral (the level at which nothing happens), probe; accuracy, auc, drop_<number> for
-    ``DROPS``, accuracy_change_pct, and the shares of all images whose verdict turned,
-    fake_to_real and real_to_fake; each with _low and _high. What is undefined is missing.
+    ``DROPS``, accuracy_change_pct, and the shares of all images whose verdict changed,
+    fake_to_real and real_to_fake; each with _low and _high. Undefined values are missing.
     """
     rows = []
     for model, found in scores.items():
@@ -46,7 +46,7 @@ def robustness(scores: Scores) -> pd.DataFrame:
                 row |= _bounded(name, flips.get(name), limits.get(name))
             rows.append(row)
     table = pd.DataFrame(rows)
-    # what is known of no row is missing, not an object
+    # a column without any value would be one of objects
     numeric = [c for c in table if c.startswith(("accuracy", "auc", "drop_", *FLIPS))]
     return table.astype(dict.fromkeys([*numeric, "neutral"], float))
 
@@ -110,7 +110,11 @@ def frequencies(table: pd.DataFrame) -> list[str]:
 
 
 def signed(value: float) -> str:
-    """Three decimals with a sign, and never minus zero."""
+    """Three decimals with a sign, and never minus zero.
+
+    >>> signed(0.0123), signed(-0.0001)
+    ('+0.012', '+0.000')
+    """
     return f"{round(value, 3) + 0.0:+.3f}"
 
 

@@ -1,1 +1,1 @@
-"""Numbers from labels and margins: ranking, intervals, calibration, paired tests."""
+"""Numbers from labels and margins: ranking, losses, calibration, intervals, paired tests."""

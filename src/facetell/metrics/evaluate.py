@@ -13,22 +13,28 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit
 
-from facetell.metrics.calibration import BINS, bins, calibration_error, log_losses, squared_errors
+from facetell.metrics.calibration import BINS, bins, calibration_error
 from facetell.metrics.intervals import Resamples, interval, once, pivotal, wilson
-from facetell.metrics.weighing import Ranked, Weighed
+from facetell.metrics.losses import log_losses, squared_errors
+from facetell.metrics.ranking import Ranking, WeightedRanking
 
 Numbers = dict[str, Any]
-Draws = dict[str, np.ndarray]  # by number, (R,)
+Draws = dict[str, np.ndarray]  # by name of the number, (R,)
+Parts = dict[str, np.ndarray]  # by generator, indices of its fakes by rising margin
 Rows = np.ndarray | slice
 ALL = slice(None)
-RATES = ("accuracy", "accuracy_real", "accuracy_fake")  # these have Wilson's interval
+RATES = ("accuracy", "accuracy_real", "accuracy_fake")  # with Wilson's interval
 TPR_AT = {"tpr_at_fpr_1pct": 0.01, "tpr_at_fpr_01pct": 0.001}
 BPCER_AT = {"bpcer_at_apcer_5pct": 0.05, "bpcer_at_apcer_1pct": 0.01}
 
 
 @dataclass
 class Evaluation:
-    """Numbers by name, their bootstrap draws (R,), intervals, and why some are left out."""
+    """What ``evaluate`` returns: everything by the name of the number.
+
+    values : the numbers. draws : their bootstrap draws, (R,). intervals : [low, high] of 95%.
+    left_out : the numbers that were omitted, with the reason.
+    """
 
     values: dict[str, float]
     draws: Draws = field(default_factory=dict)
@@ -36,7 +42,7 @@ class Evaluation:
     left_out: dict[str, str] = field(default_factory=dict)
 
     def numbers(self) -> Numbers:
-        """As metrics/models/<model>.json has them."""
+        """Values with ``left_out`` and ``interval``, as metrics/models/<model>.json has them."""
         found: Numbers = dict(self.values)
         if self.left_out:
             found["left_out"] = self.left_out
@@ -54,32 +60,44 @@ def evaluate(
     rows: Rows = ALL,
     generators: ArrayLike | None = None,
 ) -> Evaluation:
-    """Everything that is said of a test set or of a part of it.
+    """All numbers of a test set, or of a part of it.
 
     Parameters
     ----------
-    labels, margins : (N,); infinite margins are allowed, NaN is not (ValueError).
+    labels, margins : (N,), 1 = fake; infinite margins are allowed.
     threshold : a margin; at or above it the verdict is fake. It is reported as a score, beside
         ``threshold_margin``.
     draws : of the test set, of which ``rows`` (N of them) are judged here; None: no intervals.
-    generators : (N,), of each fake; then the numbers at operating points are there as well.
+    generators : (N,), the generator of each fake; given, numbers at operating points are computed
+        too.
 
-    What a missing class leaves undefined is absent, and so is what the set is too small for: a
-    rate of 1% needs 100 images, of which one may be wrong.
+    Numbers that a missing class leaves undefined are absent. Numbers that need more images are
+    omitted, with the reason: a rate of 1% needs 100 images, of which one may be wrong.
+
+    Raises
+    ------
+    ValueError : labels or margins are not as ``facetell.metrics.ranking.Ranking`` needs them.
+
+    >>> labels, margins = [0, 0, 1, 0, 1], [-2.0, -1.0, 0.0, 1.0, 2.0]
+    >>> found = evaluate(labels, margins, 0.5, Resamples(list("aabbc"), resamples=50))
+    >>> round(found.values["accuracy"], 2), round(found.values["auc"], 4)
+    (0.6, 0.8333)
+    >>> [round(bound, 2) for bound in found.intervals["accuracy"]]
+    [0.16, 0.92]
     """
-    ranked = Ranked(labels, margins)
-    labels, margins = ranked.labels, ranked.margins
-    parts = _of_generators(ranked, generators)
-    left_out = _left_out(ranked, parts)
+    ranking = Ranking(labels, margins)
+    labels, margins = ranking.labels, ranking.margins
+    parts = _of_generators(ranking, generators)
+    left_out = _left_out(ranking, parts)
 
     def measured(resamples: Resamples, within: Rows) -> Draws:
-        found = _linear(ranked, threshold, resamples, within, parts)
-        if ranked.two_classes:
-            found |= _ranked(ranked, resamples, within, parts)
+        found = _linear(ranking, threshold, resamples, within, parts)
+        if ranking.two_classes:
+            found |= _by_rank(ranking, resamples, within, parts)
         return {name: value for name, value in found.items() if name not in left_out}
 
-    values: dict[str, Any] = {"n": len(labels), "n_real": len(ranked.reals)}
-    values["n_fake"] = len(ranked.fakes)
+    values: dict[str, Any] = {"n": len(labels), "n_real": len(ranking.reals)}
+    values["n_fake"] = len(ranking.fakes)
     values |= {name: float(value[0]) for name, value in measured(once(len(labels)), ALL).items()}
     values["threshold"], values["threshold_margin"] = float(expit(threshold)), float(threshold)
     found = Evaluation(values, left_out=left_out)
@@ -90,27 +108,26 @@ def evaluate(
     return found
 
 
-def _of_generators(ranked: Ranked, generators: ArrayLike | None) -> dict[str, np.ndarray]:
-    """Places of each generator's fakes, by rising margin."""
+def _of_generators(ranking: Ranking, generators: ArrayLike | None) -> Parts:
     if generators is None:
         return {}
-    names = np.asarray(generators)[ranked.fakes[::-1]]
-    return {str(name): ranked.fakes[::-1][names == name] for name in np.unique(names)}
+    names = np.asarray(generators)[ranking.fakes[::-1]]
+    return {str(name): ranking.fakes[::-1][names == name] for name in np.unique(names)}
 
 
-def _left_out(ranked: Ranked, parts: dict[str, np.ndarray]) -> dict[str, str]:
-    """Numbers that the set is too small for or that its margins forbid, with the reason."""
+def _left_out(ranking: Ranking, parts: Parts) -> dict[str, str]:
+    """Numbers that need more images, or that an infinite margin forbids, with the reason."""
     found = {}
-    extreme = np.isinf(ranked.margins)
-    if (extreme & ((ranked.margins > 0) != (ranked.labels == 1))).any():
+    extreme = np.isinf(ranking.margins)
+    if (extreme & ((ranking.margins > 0) != (ranking.labels == 1))).any():
         found["log_loss"] = "an infinite margin is on the wrong side"
     if not parts:
         return found
-    if not ranked.two_classes:
+    if not ranking.two_classes:
         return found | {"auc": "all images are fake: there is nothing to tell apart"}
     for name, level in TPR_AT.items():
-        if len(ranked.reals) < round(1 / level):
-            found[name] = f"{len(ranked.reals):,} real images; {1 / level:,.0f} are needed"
+        if len(ranking.reals) < round(1 / level):
+            found[name] = f"{len(ranking.reals):,} real images; {1 / level:,.0f} are needed"
     smallest, places = min(parts.items(), key=lambda part: len(part[1]))
     of_it = f" of {smallest}" * (len(parts) > 1)
     for name, level in BPCER_AT.items():
@@ -120,10 +137,10 @@ def _left_out(ranked: Ranked, parts: dict[str, np.ndarray]) -> dict[str, str]:
 
 
 def _linear(
-    ranked: Ranked, threshold: float, draws: Resamples, rows: Rows, parts: dict[str, np.ndarray]
+    ranking: Ranking, threshold: float, draws: Resamples, rows: Rows, parts: Parts
 ) -> Draws:
-    """What sums over the images give: verdicts at the threshold, and calibration."""
-    labels, margins = ranked.labels, ranked.margins
+    """Numbers from sums over the images: verdicts at the threshold, and calibration."""
+    labels, margins = ranking.labels, ranking.margins
     fake, verdict, score = labels == 1, margins >= threshold, expit(margins)
     losses = log_losses(labels, margins)
     columns = [fake, ~fake, verdict & fake, verdict & ~fake, squared_errors(labels, margins)]
@@ -140,54 +157,54 @@ def _linear(
     per_part = sums[:, 6 + 3 * BINS :]
     with np.errstate(invalid="ignore", divide="ignore"):
         found = {"accuracy": (hits + reals - alarms) / (fakes + reals)}
-        if len(ranked.reals):
+        if len(ranking.reals):
             found["accuracy_real"] = 1 - alarms / reals
-        if len(ranked.fakes):
+        if len(ranking.fakes):
             found |= {"accuracy_fake": hits / fakes, "f1": 2 * hits / (hits + alarms + fakes)}
         found |= {"brier": squares / (fakes + reals), "log_loss": loss / (fakes + reals)}
         found["ece"] = calibration_error(number, predicted, observed)
-        if parts and ranked.two_classes:
+        if parts and ranking.two_classes:
             found["bpcer"] = alarms / reals
             found["apcer"] = np.nanmax(per_part[:, 1::2] / per_part[:, ::2], axis=1)
             found["acer"] = (found["apcer"] + found["bpcer"]) / 2
     return found
 
 
-def _ranked(ranked: Ranked, draws: Resamples, rows: Rows, parts: dict[str, np.ndarray]) -> Draws:
-    """What the order of the images gives."""
+def _by_rank(ranking: Ranking, draws: Resamples, rows: Rows, parts: Parts) -> Draws:
+    """Numbers that depend on the order of the images."""
     found: dict[str, list[np.ndarray]] = {}
     for weights in draws.weights(rows):
-        weighed = ranked.under(weights)
-        numbers = {"auc": weighed.auc(), "ap": weighed.ap(), "eer": weighed.eer()}
+        weighted = ranking.weighted(weights)
+        numbers = {"auc": weighted.auc(), "ap": weighted.ap(), "eer": weighted.eer()}
         if parts:
-            numbers |= {name: weighed.tpr_at(level) for name, level in TPR_AT.items()}
+            numbers |= {name: weighted.tpr_at(level) for name, level in TPR_AT.items()}
             for name, level in BPCER_AT.items():
-                numbers[name] = _bpcer_at(weighed, weights, parts, level)
+                numbers[name] = _bpcer_at(weighted, weights, parts, level)
         for name, value in numbers.items():
             found.setdefault(name, []).append(value)
     return {name: np.concatenate(values) for name, values in found.items()}
 
 
 def _bpcer_at(
-    weighed: Weighed, weights: np.ndarray, parts: dict[str, np.ndarray], level: float
+    weighted: WeightedRanking, weights: np.ndarray, parts: Parts, level: float
 ) -> np.ndarray:
     """The lowest BPCER of a threshold at which no generator's APCER is above ``level``."""
-    margins, lowest = weighed.ranked.margins, np.full(weights.shape[1], np.inf)
+    margins, lowest = weighted.ranking.margins, np.full(weights.shape[1], np.inf)
     for places in parts.values():
         passed = np.cumsum(weights[places], axis=0, dtype=float)
         allowed = (passed <= level * passed[-1]).sum(axis=0).clip(max=len(places) - 1)
         lowest = np.minimum(lowest, margins[places][allowed])
-    return weighed.fpr_from(lowest)
+    return weighted.fpr_from(lowest)
 
 
 def _intervals(
     found: Evaluation,
     right: np.ndarray,
     labels: np.ndarray,
-    parts: dict[str, np.ndarray],
+    parts: Parts,
     member: np.ndarray,
 ) -> dict[str, list[float]]:
-    """Wilson's for rates, else the bootstrap's; ``right`` (N,) says which verdicts are."""
+    """Wilson's for rates, otherwise the bootstrap's; ``right`` (N,) says which verdicts are."""
     chosen = dict(zip(RATES, (labels >= 0, labels == 0, labels == 1), strict=True))
     limits: dict[str, list[float]] = {}
     for name, drawn in found.draws.items():

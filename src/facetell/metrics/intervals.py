@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 LEVEL = 0.95
+RESAMPLES = 1000
 BLOCK = 50  # resamples at a time: few enough that an image's weights stay in the processor's cache
 
 
@@ -20,9 +21,21 @@ class Resamples:
 
     Numbers of several models or variants that are computed from one object (or from the same
     groups and seed) are paired: their differences can be resampled too.
+
+    Parameters
+    ----------
+    groups : (N,), the person of each image, by any name. resamples : R, how many draws.
+    seed : of the draws. ``member`` (N,) is then the number of each image's person.
+
+    >>> draws = Resamples(["ann", "ann", "ben"], resamples=4, seed=0)
+    >>> draws.member.tolist()
+    [0, 0, 1]
+    >>> weights = np.concatenate(list(draws.weights()), axis=1)
+    >>> weights.shape, bool((weights[0] == weights[1]).all())
+    ((3, 4), True)
     """
 
-    def __init__(self, groups: ArrayLike, *, resamples: int = 1000, seed: int = 0) -> None:
+    def __init__(self, groups: ArrayLike, *, resamples: int = RESAMPLES, seed: int = 0) -> None:
         names, self.member = np.unique(np.asarray(groups), return_inverse=True)
         random = np.random.default_rng(seed)
         drawn = np.empty((len(names), resamples), dtype=np.float32)  # small counts: exact
@@ -40,23 +53,47 @@ class Resamples:
             yield block[member]
 
     def sums(self, values: np.ndarray, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """Sums of ``values`` (N, K), a row for each of ``rows``, over each draw: (R, K)."""
+        """Sum of ``values`` (N, K), one row for each of ``rows``, in each draw: (R, K)."""
         totals = np.zeros((len(self._blocks[0]), values.shape[1]))
         np.add.at(totals, self.member[rows], values.astype(float))
         totals = totals.astype(self._blocks[0].dtype)
         return np.concatenate([block.T @ totals for block in self._blocks]).astype(float)
 
 
+Groups = ArrayLike | Resamples | None
+
+
+def draws_of(groups: Groups, *, resamples: int, seed: int) -> Resamples | None:
+    """Bootstrap draws of ``groups``; None for None.
+
+    ``groups`` (N,) names the person of each image. What is a ``Resamples`` already is returned as
+    it is, so that several curves of the same images can share their draws.
+
+    >>> draws_of(["ann", "ann", "ben"], resamples=5, seed=0).member.tolist()
+    [0, 0, 1]
+    """
+    if groups is None or isinstance(groups, Resamples):
+        return groups
+    return Resamples(groups, resamples=resamples, seed=seed)
+
+
 def once(number: int) -> Resamples:
-    """A single draw, of every one of ``number`` images once: what is computed from it is the number
-    itself."""
+    """A single draw that has each of ``number`` images once: it gives a number itself.
+
+    >>> once(3).sums(np.array([[1.0], [2.0], [4.0]])).tolist()
+    [[7.0]]
+    """
     single = Resamples.__new__(Resamples)
     single.member, single._blocks = np.arange(number), [np.ones((number, 1), dtype=float)]
     return single
 
 
 def interval(draws: np.ndarray, level: float = LEVEL) -> list[float]:
-    """The middle ``level`` of the draws (percentile bootstrap); draws that are NaN are left out."""
+    """The middle ``level`` of ``draws`` (R,): the percentile bootstrap. NaN draws are ignored.
+
+    >>> [round(bound, 4) for bound in interval(np.linspace(0, 1, 1001))]
+    [0.025, 0.975]
+    """
     tail = 100 * (1 - level) / 2
     return [float(bound) for bound in np.nanpercentile(draws, [tail, 100 - tail])]
 
@@ -64,19 +101,27 @@ def interval(draws: np.ndarray, level: float = LEVEL) -> list[float]:
 def pivotal(draws: np.ndarray, value: float, level: float = LEVEL) -> list[float]:
     """The basic bootstrap interval, for numbers that resampling shifts to one side.
 
-    A calibration error grows by resampling, so its draws lie above the value itself; mirrored at
-    the value, they bound it. Clipped to be at least 0.
+    A calibration error grows by resampling, so its draws (R,) lie above the value itself; mirrored
+    at the value, they bound it. Both bounds are at least 0.
+
+    >>> [round(bound, 4) for bound in pivotal(np.linspace(0.1, 0.3, 1001), 0.15)]
+    [0.005, 0.195]
     """
     low, high = interval(draws, level)
     return [max(0.0, 2 * value - high), max(0.0, 2 * value - low)]
 
 
 def wilson(right: np.ndarray, groups: np.ndarray, level: float = LEVEL) -> list[float]:
-    """Interval of the share of true values in ``right`` (N,), where ``groups`` (N,) says which
-    belong together (any labels).
+    """Interval of the share of true values in ``right`` (N,), as [low, high] in [0, 1].
 
-    With every image its own group this is Wilson's interval. Where all or none are right, the
-    groups, not the images, are counted: their agreement cannot be seen then.
+    ``groups`` (N,) says, by any labels, which images belong together. With every image in a group
+    of its own this is Wilson's interval. Where all or none are right, groups are counted instead
+    of images, because how much a group's images agree cannot be estimated then.
+
+    >>> [round(bound, 3) for bound in wilson(np.arange(100) < 95, np.arange(100))]
+    [0.888, 0.978]
+    >>> [round(bound, 3) for bound in wilson(np.arange(100) < 95, np.arange(100) // 5)]
+    [0.764, 0.991]
     """
     share, number = float(np.mean(right)), float(len(right))
     _, member = np.unique(groups, return_inverse=True)
@@ -94,9 +139,12 @@ def wilson_average(
     """Interval of the unweighted mean over parts of the share of true values in each.
 
     ``parts`` (N,) says which part each of ``right`` (N,) belongs to. A group that has images in
-    several parts counts once, with what it adds to all of them: its errors there are not
-    independent. With a single part this is ``wilson``, and where all or none are right, the groups
-    are counted as there.
+    several parts counts once, with what it adds to all of them, because its errors there are not
+    independent. With a single part this is ``wilson``.
+
+    >>> right, parts = np.array([True, True, True, False]), np.array(["a", "a", "b", "b"])
+    >>> [round(bound, 3) for bound in wilson_average(right, parts, np.arange(4))]
+    [0.365, 0.94]
     """
     _, part = np.unique(parts, return_inverse=True)
     _, member = np.unique(groups, return_inverse=True)
@@ -111,7 +159,11 @@ def wilson_average(
 
 
 def wilson_of(share: float, number: float, level: float = LEVEL) -> list[float]:
-    """Wilson's interval of a share among ``number`` independent observations."""
+    """Wilson's interval of a share among ``number`` independent observations.
+
+    >>> [round(bound, 4) for bound in wilson_of(0.5, 100)]
+    [0.4038, 0.5962]
+    """
     z = float(norm.ppf((1 + level) / 2))
     centre = (share + z**2 / (2 * number)) / (1 + z**2 / number)
     half = z * np.sqrt(share * (1 - share) / number + z**2 / (4 * number**2)) / (1 + z**2 / number)

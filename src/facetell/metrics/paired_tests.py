@@ -1,21 +1,25 @@
 """Is one detector better than another, on the same test images?
 
-Accuracy at each one's threshold by McNemar's test (1947, exact), AUC by DeLong, DeLong and
-Clarke-Pearson (1988), both for all pairs, with Holm's correction (1979). Images of one person are
-not independent: persons, not images, are what the two tests count. McNemar's becomes a sign-flip
-test of the persons' differences, DeLong's takes Obuchowski's (1997) variance; with one image each,
-they are the usual ones.
+Accuracy at each detector's threshold is compared by McNemar's test (1947, exact), AUC by the test
+of DeLong, DeLong and Clarke-Pearson (1988), both for all pairs, with Holm's correction (1979).
+Images of one person are not independent, so both tests count persons instead of images: McNemar's
+becomes a sign-flip test of the persons' differences, and DeLong's takes the variance of Obuchowski
+(1997). With one image per person they are the usual tests.
 """
 
 from collections.abc import Mapping
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.signal import convolve
 from scipy.stats import binom, norm
+from statsmodels.stats.multitest import multipletests
 
 from facetell.metrics.intervals import LEVEL, Resamples, interval
+
+Pairs = list[tuple[int, int]]  # of detectors, by number
 
 ALPHA = 1 - LEVEL
 FINEST = 1e-4  # p-values below are only said to be below
@@ -25,9 +29,12 @@ SENTENCES = 10  # pairs that are put into words; of more, those of the headline
 def mcnemar(differences: np.ndarray) -> float:
     """Exact two-sided p-value of no difference.
 
-    ``differences`` (K,) are whole numbers, one for each person: how many of its images only the
-    first detector judges rightly, minus how many only the second. Under the null hypothesis each
-    is as likely with the other sign.
+    ``differences`` (K,) are whole numbers, one for each person: the number of images that only
+    the first detector judges correctly, minus the number that only the second does. Under the null
+    hypothesis each is as likely with the other sign.
+
+    >>> round(mcnemar(np.array([1, 1, 1, 1, 1, 1, 0, 0])), 5)  # 2 / 2^6
+    0.03125
     """
     sizes, counts = np.unique(np.abs(differences[differences != 0]), return_counts=True)
     if not len(sizes):
@@ -48,8 +55,18 @@ def delong(
 ) -> tuple[np.ndarray, np.ndarray]:
     """AUC of each detector, (M,), and their covariance, (M, M).
 
-    ``labels`` (N,) 1 = fake, ``margins`` (M, N), ``groups`` (N,) says which images belong together;
-    None: none do. Both classes must be there, each in at least two groups (ValueError).
+    Parameters
+    ----------
+    labels : (N,), 1 = fake. margins : (M, N), of M detectors.
+    groups : (N,), says which images belong together; None: each is its own group.
+
+    Raises
+    ------
+    ValueError : one of the classes is missing, or is in fewer than two groups.
+
+    >>> areas, covariance = delong(np.array([1, 1, 0, 0]), np.array([[1.0, 3.0, 0.0, 2.0]]))
+    >>> areas.tolist(), covariance.tolist()
+    ([0.75], [[0.125]])
     """
     fake = labels == 1
     groups = np.arange(len(labels)) if groups is None else groups
@@ -81,12 +98,12 @@ def _placements(ranked: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
-    """p-values corrected for their number, in the given order."""
-    order = np.argsort(p_values)
-    steps = (len(p_values) - np.arange(len(p_values))) * p_values[order]
-    corrected = np.empty(len(p_values))
-    corrected[order] = np.minimum(1, np.maximum.accumulate(steps))
-    return corrected
+    """p-values (K,), adjusted for their number by Holm's method, in the given order.
+
+    >>> holm(np.array([0.01, 0.04, 0.03, 0.005])).round(4).tolist()
+    [0.03, 0.06, 0.06, 0.02]
+    """
+    return multipletests(p_values, method="holm")[1]
 
 
 def compare(
@@ -95,7 +112,12 @@ def compare(
     thresholds: Mapping[str, float],
     draws: Resamples,
 ) -> pd.DataFrame:
-    """All pairs of detectors on the same N test images, which ``draws`` is of.
+    """All pairs of detectors on the same N test images.
+
+    Parameters
+    ----------
+    labels : (N,), 1 = fake. margins : by detector, (N,). thresholds : by detector, a margin.
+    draws : bootstrap draws of the persons of these images.
 
     Returns
     -------
@@ -103,13 +125,36 @@ def compare(
     accuracy_low and accuracy_high (bootstrap), only_a_right and only_b_right (images), mcnemar_p,
     mcnemar_holm; and where there are two classes auc_difference, auc_low, auc_high, delong_z,
     delong_p, delong_holm.
+
+    >>> labels, margins = np.arange(8) % 2, {"a": np.arange(8.0), "b": np.arange(8.0) % 2}
+    >>> draws = Resamples(np.arange(8), resamples=20)
+    >>> table = compare(labels, margins, {"a": 4.0, "b": 0.5}, draws)
+    >>> table[["accuracy_difference", "only_b_right", "mcnemar_p"]].round(4).to_dict("list")
+    {'accuracy_difference': [-0.5], 'only_b_right': [4], 'mcnemar_p': [0.125]}
     """
     names = list(margins)
     pairs = list(combinations(range(len(names)), 2))
+    if not pairs:
+        return pd.DataFrame()
     stacked = np.stack([margins[name] for name in names])
     cuts = np.array([thresholds[name] for name in names])
     right = ((stacked >= cuts[:, None]) == (labels == 1)).T
-    persons = np.zeros((draws.member.max() + 1, len(names)))
+    table = pd.DataFrame([(names[a], names[b]) for a, b in pairs], columns=["a", "b"])
+    table = table.join(pd.DataFrame(_accuracies(right, pairs, draws)))
+    table["mcnemar_holm"] = holm(table["mcnemar_p"].to_numpy())
+    if labels.min() == labels.max():
+        return table
+    table = table.assign(**_areas(labels, stacked, pairs, draws.member))
+    table["delong_holm"] = holm(table["delong_p"].to_numpy())
+    return table
+
+
+def _accuracies(right: np.ndarray, pairs: Pairs, draws: Resamples) -> list[dict[str, Any]]:
+    """For each pair of detectors, what ``compare`` says of accuracy.
+
+    ``right`` (N, M) says which verdicts are.
+    """
+    persons = np.zeros((draws.member.max() + 1, right.shape[1]))
     np.add.at(persons, draws.member, right)
     totals = draws.sums(np.column_stack([right, np.ones(len(right))]))
     accuracies = totals[:, :-1] / totals[:, -1:]
@@ -118,8 +163,6 @@ def compare(
         low, high = interval(accuracies[:, a] - accuracies[:, b])
         rows.append(
             {
-                "a": names[a],
-                "b": names[b],
                 "accuracy_difference": right[:, a].mean() - right[:, b].mean(),
                 "accuracy_low": low,
                 "accuracy_high": high,
@@ -128,32 +171,42 @@ def compare(
                 "mcnemar_p": mcnemar(persons[:, a] - persons[:, b]),
             }
         )
-    table = pd.DataFrame(rows)
-    if not len(table):
-        return table
-    table["mcnemar_holm"] = holm(table["mcnemar_p"].to_numpy())
-    if labels.min() == labels.max():
-        return table
-    areas, covariance = delong(labels, stacked, draws.member)
+    return rows
+
+
+def _areas(
+    labels: np.ndarray, margins: np.ndarray, pairs: Pairs, member: np.ndarray
+) -> dict[str, np.ndarray]:
+    """For each pair of detectors, what ``compare`` says of AUC; columns (P,) by name."""
+    areas, covariance = delong(labels, margins, member)
     a, b = np.array(pairs).T
     difference = areas[a] - areas[b]
     variance = covariance[a, a] + covariance[b, b] - 2 * covariance[a, b]
     error = np.sqrt(np.maximum(variance, 0))
     reach = norm.ppf((1 + LEVEL) / 2) * error
-    table["auc_difference"] = difference
-    table["auc_low"], table["auc_high"] = difference - reach, difference + reach
-    # equal rankings differ by nothing, surely; different ones without spread differ surely
+    # equal rankings surely do not differ; different ones without any spread surely do
     with np.errstate(divide="ignore", invalid="ignore"):
-        table["delong_z"] = np.where(difference == 0, 0.0, difference / error)
-    table["delong_p"] = 2 * norm.sf(np.abs(table["delong_z"]))
-    table["delong_holm"] = holm(table["delong_p"].to_numpy())
-    return table
+        z = np.where(difference == 0, 0.0, difference / error)
+    return {
+        "auc_difference": difference,
+        "auc_low": difference - reach,
+        "auc_high": difference + reach,
+        "delong_z": z,
+        "delong_p": 2 * norm.sf(np.abs(z)),
+    }
 
 
 def in_words(table: pd.DataFrame, headline: str) -> list[str]:
-    """A sentence for each pair, or for each of the headline's where there are too many.
+    """A sentence for each pair, or only for the headline's pairs where there are too many.
 
-    "Beats" is said where Holm's p-value of McNemar's test is below ``ALPHA``.
+    ``table`` is that of ``compare``, ``headline`` the name of a detector. "Beats" means that Holm's
+    p-value of McNemar's test is below ``ALPHA``.
+
+    >>> labels, margins = np.arange(8) % 2, {"a": np.arange(8.0), "b": np.arange(8.0) % 2}
+    >>> draws = Resamples(np.arange(8), resamples=20, seed=0)
+    >>> sentence, = in_words(compare(labels, margins, {"a": 4.0, "b": 0.5}, draws), "a")
+    >>> sentence.split(":")[0]
+    '`b` and `a` do not differ significantly'
     """
     if len(table) > SENTENCES:
         table = table[(table["a"] == headline) | (table["b"] == headline)]
@@ -185,8 +238,14 @@ def _p(value: float) -> str:
 
 
 def matrix(table: pd.DataFrame, column: str, mirrored: int) -> pd.DataFrame:
-    """``column`` of each pair in a square frame, row against column; the other way round it is
-    ``mirrored`` (1 or -1) times that, and the diagonal is missing."""
+    """``column`` of each pair in a square frame, row against column; the diagonal is NaN.
+
+    Below the diagonal, values are ``mirrored`` (1 or -1) times those above.
+
+    >>> table = pd.DataFrame({"a": ["x"], "b": ["y"], "auc_difference": [0.25]})
+    >>> matrix(table, "auc_difference", -1).to_dict("list")
+    {'x': [nan, -0.25], 'y': [0.25, nan]}
+    """
     names = list(dict.fromkeys([*table["a"], *table["b"]]))
     square = pd.DataFrame(np.nan, index=names, columns=names)
     for a, b, value in zip(table["a"], table["b"], table[column], strict=True):

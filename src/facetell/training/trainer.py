@@ -23,6 +23,7 @@ from facetell.common.progress import progress
 from facetell.common.seeding import seed_of
 from facetell.images.loading import Images, to_unit, training_batches, training_order
 from facetell.images.packed import Packed
+from facetell.metrics.losses import log_loss
 from facetell.metrics.ranking import auc, best_threshold
 from facetell.models.detector import Detector
 from facetell.models.factory import build, head_of, parameter_count
@@ -311,10 +312,8 @@ class _Run:
                 f"{self.name}: the answers on validation images are not finite after epoch "
                 f"{self.epoch + 1}: lower lr, or set precision to float32"
             )
-        # the cross-entropy of two logits depends on their difference alone
-        loss = np.logaddexp(0, np.where(labels == 1, -scores, scores)).mean()
         return {
-            "valid_loss": float(loss),
+            "valid_loss": log_loss(labels, scores),
             "valid_accuracy": float(((scores >= 0) == labels).mean()),
             "valid_auc": auc(labels, scores),
         }

@@ -4,7 +4,7 @@ The functions stand in modules by kind. Five of them are those of the UIUC repor
 4), which perturbs after the resize to the network's input; so do all others.
 """
 
-from facetell.evaluation.perturbations import colour, degradation, frequency, geometry
+from facetell.evaluation.perturbations import colour, degradation, frequency_filters, geometry
 from facetell.evaluation.perturbations.registry import PERTURBATIONS, Variant, perturbation, suite
 
 __all__ = [
@@ -12,7 +12,7 @@ __all__ = [
     "Variant",
     "colour",
     "degradation",
-    "frequency",
+    "frequency_filters",
     "geometry",
     "perturbation",
     "suite",

@@ -16,14 +16,14 @@ SPLITS: dict[str, dict[str, Any]] = {  # of learning curves, in the order in whi
     "valid": {"label": "validation", "color": COLOURS[0], "linestyle": "-", "linewidth": 1.5},
     "test": {"label": "test", "color": COLOURS[1], "linestyle": "--", "linewidth": 1.5},
 }
-HIGHEST_LOSS = 1.4  # nats, twice a coin's: what lies above it would flatten all the rest
+HIGHEST_LOSS = 1.4  # nats, twice that of a coin; an axis up to higher ones would flatten the rest
 
 
 def learning(log: pd.DataFrame, best: Mapping[str, int]) -> Figure:
     """Loss and accuracy of training, validation and test per epoch: two panels for each model.
 
     ``log`` is as in plots/learning.csv, ``best`` the epoch whose weights were kept, by model. All
-    models share the scales of loss and accuracy; each has epochs of its own.
+    models share the scales of loss and accuracy; each has its own number of epochs.
     """
     models = list(log["model"].unique())
     rows, columns = grid(len(models))
@@ -49,7 +49,7 @@ def learning(log: pd.DataFrame, best: Mapping[str, int]) -> Figure:
     figure.legend(handles, labels, loc="outside upper center", ncols=4 if columns > 1 else 2)
     cut = limits["loss"][1] == HIGHEST_LOSS
     figure.supxlabel(
-        "epoch\nThe test curve is drawn only: nothing is selected by it."
+        "epoch\nThe test curve is only drawn; nothing is selected by it."
         + (f" Loss above {HIGHEST_LOSS} is cut off." if cut else ""),
         fontsize=9,
     )

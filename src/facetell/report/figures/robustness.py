@@ -1,7 +1,7 @@
-"""What perturbations do to several models: numbers over levels, what is lost, which verdicts turn.
+"""What perturbations do to several models: numbers over levels, drops, and changed verdicts.
 
 Every figure takes the frame of ``facetell.evaluation.robustness.robustness``; frequency filters
-(probes) have a figure of their own, and the control is none of the perturbations.
+(probes) have a figure of their own, and the control does not count as a perturbation.
 """
 
 from textwrap import fill
@@ -13,14 +13,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from facetell.common.figure_style import COLOURS, TALLEST, WIDTH, grid, leave_empty, look, plt
+from facetell.common.figure_style import (
+    BANDED,
+    COLOURS,
+    TALLEST,
+    WIDTH,
+    grid,
+    leave_empty,
+    look,
+    plt,
+)
 
-BANDED = 5  # models up to which bands can be told apart
 ACROSS = 4  # panels in a row
 LINE, NARROWEST = 0.17, 0.14  # inches for a variant's name, and where it must be
 NUMBERS = {"auc": "AUC", "accuracy": "accuracy"}
 DROPS = {"drop_auc": "AUC", "drop_accuracy_fake": "TPR", "drop_accuracy_real": "TNR"}
-TURNED = {  # verdicts that turn, with the side on which they stand and the colour
+TURNED = {  # verdicts that change, with the side on which they stand and the colour
     "real_to_fake": ("from real to fake", -1, COLOURS[0]),
     "fake_to_real": ("from fake to real", 1, COLOURS[1]),
 }
@@ -30,8 +38,8 @@ HARDEST = " Of each perturbation, the level that costs most AUC."
 def levels(table: pd.DataFrame, number: str) -> Figure:
     """AUC or accuracy (``number``) of all models: a panel over the levels of each perturbation.
 
-    Clean images stand at the level at which nothing happens, on the left where that is an end. What
-    has one level, or levels that are no numbers, stands as points below.
+    Clean images stand at the level at which nothing happens, on the left where that is an end.
+    Perturbations with one level, or with levels that are not numbers, are drawn as points below.
     """
     chosen = _perturbed(table).drop_duplicates(["model", "perturbation", "level"])
     several = _with_several_levels(chosen)
@@ -74,7 +82,7 @@ def levels(table: pd.DataFrame, number: str) -> Figure:
 
 
 def drops(table: pd.DataFrame) -> Figure:
-    """What each variant takes from AUC, TPR and TNR, with paired intervals: a panel per model."""
+    """Drop of AUC, TPR and TNR for each variant, with paired intervals: a panel per model."""
     each = 0.3  # inches for three marks
     figure, axes, chosen, said = _panels(table, each)
     for axis, (model, part) in zip(axes, chosen.groupby("model", sort=False), strict=True):
@@ -106,7 +114,7 @@ def drops(table: pd.DataFrame) -> Figure:
 
 
 def flips(table: pd.DataFrame) -> Figure:
-    """Verdicts that a variant turns, by direction, as diverging bars: a panel per model."""
+    """Verdicts that a variant changes, by direction, as diverging bars: a panel per model."""
     figure, axes, chosen, said = _panels(table, LINE)
     for axis, (model, part) in zip(axes, chosen.groupby("model", sort=False), strict=True):
         place = np.arange(len(part))
@@ -127,8 +135,8 @@ def flips(table: pd.DataFrame) -> Figure:
         axis.xaxis.set_major_locator(MaxNLocator(4, symmetric=True))
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(value):.0%}"))
     figure.supxlabel(
-        "share of all test images whose verdict turns against clean; bars: 95% interval, by person"
-        + (f"\n{said.strip()}" if said else ""),
+        "share of all test images whose verdict differs from that of the clean image; "
+        "bars: 95% interval, by person" + (f"\n{said.strip()}" if said else ""),
         fontsize=9,
     )
     _top_legend(figure, axes[0], 2)
@@ -210,7 +218,7 @@ def _as_points(
 
 
 def _panels(table: pd.DataFrame, each: float) -> tuple[Figure, list[Axes], pd.DataFrame, str]:
-    """A panel per model with a line of ``each`` inches per variant, all variants if they fit."""
+    """A panel per model with a line of ``each`` inches per variant; the hardest if not all fit."""
     chosen, said = _perturbed(table), ""
     rows, columns = grid(table["model"].nunique(), ACROSS + 1)
     names = list(dict.fromkeys(chosen["variant"]))
@@ -233,7 +241,7 @@ def _panels(table: pd.DataFrame, each: float) -> tuple[Figure, list[Axes], pd.Da
 
 
 def _hardest(chosen: pd.DataFrame) -> list[str]:
-    """Of each perturbation the variant that costs most AUC (or accuracy), on average of models."""
+    """Of each perturbation, the variant that costs most AUC (or accuracy), averaged over models."""
     what = "drop_auc" if chosen["drop_auc"].notna().any() else "drop_accuracy"
     order = {"perturbation": "first", what: "mean"}
     means = chosen.groupby("variant", sort=False).agg(order)

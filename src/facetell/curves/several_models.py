@@ -1,4 +1,4 @@
-"""All curves of several models on the same test images, as objects and as tables to be compared."""
+"""All curves of several models on the same test images, as objects and as tables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,9 +8,13 @@ import pandas as pd
 
 from facetell.common.labels import CLASSES
 from facetell.common.progress import progress
-from facetell.curves.binned import ReliabilityDiagram, ScoreHistogram
-from facetell.curves.ranked import DetCurve, PrecisionRecallCurve, RocCurve
+from facetell.curves.det import DetCurve
+from facetell.curves.precision_recall import PrecisionRecallCurve
+from facetell.curves.reliability import ReliabilityDiagram
+from facetell.curves.roc import RocCurve
+from facetell.curves.score_histogram import ScoreHistogram
 from facetell.metrics.intervals import Resamples
+from facetell.metrics.scored import Scored
 
 POSITIVES = CLASSES[::-1]  # fake first
 # columns of a table that has no rows
@@ -25,10 +29,13 @@ COLUMNS = {
 
 @dataclass
 class Curves:
-    """By model, and ``roc`` and ``pr`` by positive class and then by model.
+    """Curves by model; ``roc`` and ``pr`` by positive class, and then by model.
 
     ``before`` and ``after`` are reliability before and after temperature scaling. Where the test
-    images are of one class, roc, det and pr are empty.
+    images are of one class, roc, det and pr are empty. ``curves_of`` fills it.
+
+    >>> list(Curves().frames()["roc"].columns)
+    ['model', 'score', 'point', 'fpr', 'tpr']
     """
 
     roc: dict[str, dict[str, RocCurve]] = field(default_factory=dict)
@@ -41,8 +48,8 @@ class Curves:
     def frames(self) -> dict[str, pd.DataFrame]:
         """Tables by name: roc, det, pr, scores, reliability; at most 200 points per curve.
 
-        First come the model and what else a curve is of: score (its class is the positive one), or
-        scores (``as trained`` or ``scaled``); then point, a running number, where order matters.
+        The first columns say which curve it is: model, and score (the positive class) or scores
+        (``as trained`` or ``scaled``). Where order matters, point, a running number, follows.
         """
         parts: dict[str, list[pd.DataFrame]] = {name: [] for name in COLUMNS}
         for name, groups in (("roc", self.roc), ("pr", self.pr)):
@@ -81,6 +88,14 @@ def curves_of(
     labels : (N,), 1 = fake. margins : by model, (N,), of the same images.
     thresholds : by model, a margin, frozen on validation. temperatures : by model.
     draws : of the persons of these N images; all curves share them.
+
+    >>> labels, margins = np.arange(6) % 2, {"a": np.arange(6.0), "b": np.arange(6.0)[::-1]}
+    >>> persons = Resamples(np.arange(6), resamples=20)
+    >>> found = curves_of(labels, margins, {"a": 2.5, "b": 2.5}, {"a": 1.0, "b": 2.0}, persons)
+    >>> round(found.roc["fake"]["a"].auc, 4), round(found.roc["fake"]["b"].auc, 4)
+    (0.6667, 0.3333)
+    >>> list(found.frames())
+    ['roc', 'det', 'pr', 'scores', 'reliability']
     """
     found = Curves()
     two_classes = 0 < np.mean(labels) < 1
@@ -88,26 +103,18 @@ def curves_of(
         found.roc = {positive: {} for positive in POSITIVES}
         found.pr = {positive: {} for positive in POSITIVES}
     for model in progress(list(margins), "curves"):
-        margin, cut = margins[model], thresholds[model]
+        scored = Scored(labels, margins[model], thresholds[model], draws)
         if two_classes:
             for positive in POSITIVES:
-                found.roc[positive][model] = RocCurve.from_predictions(
-                    labels, margin, threshold=cut, positive=positive, groups=draws, name=model
-                )
-                found.pr[positive][model] = PrecisionRecallCurve.from_predictions(
-                    labels, margin, threshold=cut, positive=positive, groups=draws, name=model
-                )
-            found.det[model] = DetCurve.from_predictions(
-                labels, margin, threshold=cut, groups=draws, name=model
-            )
-        found.histograms[model] = ScoreHistogram.from_predictions(
-            labels, margin, threshold=cut, groups=draws, name=model
+                of = {"positive": positive, "name": model}
+                found.roc[positive][model] = RocCurve.from_scored(scored, **of)
+                found.pr[positive][model] = PrecisionRecallCurve.from_scored(scored, **of)
+            found.det[model] = DetCurve.from_scored(scored, name=model)
+        found.histograms[model] = ScoreHistogram.from_scored(scored, name=model)
+        found.before[model] = ReliabilityDiagram.from_scored(scored, name=model)
+        found.after[model] = ReliabilityDiagram.from_scored(
+            scored.with_temperature(temperatures[model]), name=model
         )
-        scale = temperatures[model]
-        for diagrams, divisor in ((found.before, 1.0), (found.after, scale)):
-            diagrams[model] = ReliabilityDiagram.from_predictions(
-                labels, margin / divisor, threshold=cut / divisor, groups=draws, name=model
-            )
     return found
 
 

@@ -1,4 +1,4 @@
-"""The frequency sensitivity curve: what a detector is worth without a band of frequencies."""
+"""Frequency sensitivity: how good each detector is without a band of frequencies."""
 
 import numpy as np
 import pandas as pd
@@ -6,18 +6,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from facetell.common.figure_style import COLOURS, WIDTH, grid, leave_empty, plt
-from facetell.evaluation.frequency import CUTOFFS
+from facetell.evaluation.frequency_sensitivity import CUTOFFS
 from facetell.evaluation.robustness import BANDS, NYQUIST
 
 NUMBERS = {"auc": ("AUC", COLOURS[0], "-"), "accuracy": ("accuracy", COLOURS[1], "--")}
 MARKS = {"auc": "o", "accuracy": "s"}
 
 
-def frequency(table: pd.DataFrame) -> Figure:
+def frequency_sensitivity(table: pd.DataFrame) -> Figure:
     """AUC and accuracy against the removed band: a panel per model.
 
-    ``table`` is that of ``facetell.curves.sensitivity``. The deeper a step below the line of clean
-    images, the more the detector lives on that band.
+    ``table`` is that of ``facetell.evaluation.frequency_sensitivity.sensitivity``. The further a
+    step lies below the line of clean images, the more the detector depends on that band.
     """
     models = list(table["model"].unique())
     rows, columns = grid(len(models), 4)

@@ -1,4 +1,4 @@
-"""Frequency sensitivity: what a detector is worth without a part of the spatial frequencies."""
+"""Frequency sensitivity: how good a detector is without some of the spatial frequencies."""
 
 import numpy as np
 import pandas as pd
@@ -11,13 +11,17 @@ NUMBERS = ("accuracy", "auc", "drop_accuracy", "drop_auc")
 
 
 def sensitivity(table: pd.DataFrame) -> pd.DataFrame:
-    """One row for each model and frequency filter, from
-    ``facetell.evaluation.robustness.robustness``.
+    """One row for each model and frequency filter.
 
-    Columns: model, filter (``clean``, ``band_stop`` or ``low_pass``), removed_from and removed_to
-    (cycles per pixel; Nyquist's 0.5 is the highest frequency of rows and columns, 0.71 that of
-    diagonals), and accuracy, auc, drop_accuracy, drop_auc, each with _low and _high. Bands are
-    taken to be of equal width from 0 to Nyquist, and all of them to be there. No filters, no rows.
+    ``table`` is that of ``facetell.evaluation.robustness.robustness``. It must have all bands,
+    which are of equal width from 0 to the Nyquist frequency.
+
+    Returns
+    -------
+    Frame: model, filter (``clean``, ``band_stop`` or ``low_pass``), removed_from and removed_to
+    (cycles per pixel; 0.5, the Nyquist frequency, is the highest of rows and columns, 0.71 that of
+    diagonals), and accuracy, auc, drop_accuracy, drop_auc, each with _low and _high. Models without
+    frequency filters have no rows.
     """
     columns = [f"{name}{end}" for name in NUMBERS for end in ("", "_low", "_high")]
     parts = []
