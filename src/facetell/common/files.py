@@ -78,7 +78,14 @@ def read_json(path: str | Path) -> Any:
 
 def write_csv(path: str | Path, table: "pd.DataFrame", digits: int | None = None) -> None:
     """Write ``table`` as CSV without its index, floats to so many significant digits (None: all
-    that are needed)."""
+    that are needed).
+
+    >>> import pandas as pd
+    >>> write_csv("new/table.csv", pd.DataFrame({"model": ["resnet50"], "auc": [0.12345]}), 3)
+    >>> print(Path("new/table.csv").read_text(), end="")
+    model,auc
+    resnet50,0.123
+    """
     form = None if digits is None else f"%.{digits}g"
     with whole(path) as temporary:
         table.to_csv(temporary, index=False, float_format=form, lineterminator="\n")

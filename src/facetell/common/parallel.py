@@ -2,6 +2,8 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 from joblib import Parallel, delayed
@@ -24,3 +26,13 @@ def in_processes(
         yield from Parallel(
             n_jobs=workers, return_as="generator", batch_size=1, pre_dispatch="4*n_jobs"
         )(jobs)
+
+
+@cache
+def opened(reader: Callable[[Path], T], path: Path) -> T:
+    """``reader(path)``, opened once in each process: a large file's listing takes time to read.
+
+    >>> opened(Path.resolve, Path("/")) is opened(Path.resolve, Path("/"))
+    True
+    """
+    return reader(path)

@@ -18,11 +18,11 @@ import pandera.pandas as pa
 
 from facetell.common.errors import UserError
 from facetell.common.labels import CLASSES, SPLITS, UNUSED
-from facetell.common.parallel import ALONE, CHUNK, in_processes
+from facetell.common.parallel import ALONE, CHUNK, in_processes, opened
 from facetell.common.progress import progress
 from facetell.dataset.copies import BITS, perceptual_hash
 from facetell.dataset.layouts import PRESOCIAL, ROW
-from facetell.images.archive import Archive, open_archive
+from facetell.images.archive import open_archive
 from facetell.images.decoding import Facts, Unusable, inspect
 from facetell.images.reencoding import PLATFORMS, Treatment, treatment
 
@@ -147,7 +147,7 @@ def _look(chunk: list[dict[str, Any]], raw: Path, everyone: Treatment) -> list[t
     found: list[tuple[Any, ...]] = []
     for row in chunk:
         try:
-            data = _archive(raw / row["set"]).read(row["path"])
+            data = opened(open_archive, raw / row["set"]).read(row["path"])
             data = treatment(row, everyone)(data, row["id"])
             facts, pixels = inspect(data)
         except Unusable as reason:
@@ -156,15 +156,6 @@ def _look(chunk: list[dict[str, Any]], raw: Path, everyone: Treatment) -> list[t
         digest = hashlib.sha256(data).digest()
         found.append((*astuple(facts), len(data), digest, perceptual_hash(pixels)))
     return found
-
-
-_OPEN: dict[Path, Archive] = {}  # of this process: reading the listing of a large zip takes time
-
-
-def _archive(path: Path) -> Archive:
-    if path not in _OPEN:
-        _OPEN[path] = open_archive(path)
-    return _OPEN[path]
 
 
 def _collect(

@@ -12,13 +12,17 @@ import torch
 
 NETWORK = "spectral"  # name of the linear classifier on these features
 RADII, BANDS = 32, 16
+LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue, ITU-R BT.601
 FLOOR = 1e-8  # of power, for luma in [0, 1]: below a step of 8 bits in one coefficient
 
 
 def luma(images: torch.Tensor) -> torch.Tensor:
-    """ITU-R 601 luma: (B, 3, H, W) in [0, 1] to (B, H, W)."""
-    weights = images.new_tensor([0.299, 0.587, 0.114])
-    return torch.einsum("bchw,c->bhw", images, weights)
+    """ITU-R BT.601 luma: (B, 3, H, W) in [0, 1] to (B, H, W).
+
+    >>> luma(torch.tensor([1.0, 0.5, 0.0]).view(1, 3, 1, 1))
+    tensor([[[0.5925]]])
+    """
+    return torch.einsum("bchw,c->bhw", images, images.new_tensor(LUMA))
 
 
 def power(images: torch.Tensor) -> torch.Tensor:
