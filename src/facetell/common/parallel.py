@@ -28,11 +28,17 @@ def in_processes(
         )(jobs)
 
 
-@cache
 def opened(reader: Callable[[Path], T], path: Path) -> T:
-    """``reader(path)``, opened once in each process: a large file's listing takes time to read.
+    """``reader(path)``, done once in each process: a large file's listing takes time to read.
 
-    >>> opened(Path.resolve, Path("/")) is opened(Path.resolve, Path("/"))
+    A file that was replaced since is opened anew.
+
+    >>> opened(Path.absolute, Path(".")) is opened(Path.absolute, Path("."))
     True
     """
+    return _opened(reader, path.absolute(), path.stat().st_mtime_ns)
+
+
+@cache
+def _opened(reader: Callable[[Path], T], path: Path, changed: int) -> T:
     return reader(path)

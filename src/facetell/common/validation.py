@@ -1,5 +1,6 @@
 """Settings that users write, checked by pydantic, with errors that a person can read."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -43,13 +44,16 @@ def _in_words(kind: type, settings: Mapping[str, Any], error: ValidationError) -
     said = []
     for one in error.errors(include_url=False):
         key = _key(one["loc"], settings)
-        if one["type"] in UNKNOWN:
+        # Input should, Tuple should, ...
+        rule = re.sub(r"^(Value error, |\w+ (?=should ))", "", one["msg"])
+        if not key:  # of several settings together
+            said.append(rule)
+        elif one["type"] in UNKNOWN:
             known = ", ".join(_fields(kind, one["loc"][:-1]))
             said.append(f"unknown setting {key}; there are {known}")
         elif one["type"] in MISSING:
             said.append(f"{key} is missing")
         else:
-            rule = one["msg"].removeprefix("Value error, ").removeprefix("Input ")
             allowed.setdefault(key, []).append(rule)
             given[key] = one["input"]
     for key, rules in allowed.items():
@@ -61,16 +65,16 @@ def _in_words(kind: type, settings: Mapping[str, Any], error: ValidationError) -
 
 def _key(loc: tuple[int | str, ...], settings: Any) -> str:
     """``train.epochs``: the keys that lead to a setting, without pydantic's names of types."""
-    keys = [str(loc[0])]
-    for part in loc[1:]:
-        settings = settings.get(loc[0]) if isinstance(settings, Mapping) else None
-        inside = isinstance(settings, Mapping) or (
-            isinstance(settings, list | tuple) and isinstance(part, int)
-        )
-        if not inside:
+    keys: list[str] = []
+    for part in loc:
+        listed = isinstance(settings, list | tuple) and isinstance(part, int)
+        if keys and not listed and not isinstance(settings, Mapping):
             break
         keys.append(str(part))
-        loc = loc[1:]
+        try:
+            settings = settings[part]
+        except (LookupError, TypeError):
+            settings = None
     return ".".join(keys)
 
 

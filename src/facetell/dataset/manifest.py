@@ -188,15 +188,20 @@ def _collect(
     return table, hashes[usable], aside
 
 
-def check(manifest: pd.DataFrame) -> None:
-    """Refuse a manifest that nothing can be learnt from or measured on."""
+def check(manifest: pd.DataFrame, aside: str) -> None:
+    """Refuse a manifest that nothing can be learnt from or measured on.
+
+    Raises
+    ------
+    UserError : a split has no images of a class; ``aside`` is where those set aside are listed.
+    """
     for split in SPLITS:
         for label, name in enumerate(CLASSES):
             if not ((manifest["split"] == split) & (manifest["label"] == label)).any():
                 raise UserError(
                     f"no usable {name} image is left for the split {split!r}: see the images set "
-                    "aside in metrics/set_aside.csv, check the folders of the data set, and what "
-                    "data.train_on and `use` of the sets leave"
+                    f"aside in {aside}, check the folders of the data set, and what data.train_on "
+                    "and `use` of the sets leave"
                 )
 
 
