@@ -21,7 +21,7 @@ from facetell.dataset.copies import (
     perceptual_hash,
     thumbnail,
 )
-from facetell.dataset.rendered import plan, render
+from facetell.dataset.rendered import RenderedSet, plan, render
 from facetell.images.archive import open_archive
 
 SEED = 11
@@ -82,7 +82,7 @@ def assert_only_copies_are_copies(images: list[Image.Image], change: Callable) -
 
 
 def rendered(number: int, size: int) -> list[Image.Image]:
-    specs = plan(seed=SEED, train=number, valid=0, test=0, singles_per_kind=0)
+    specs = plan(RenderedSet(seed=SEED, train=number, valid=0, test=0, singles_per_kind=0))
     return [opened(render(spec, seed=SEED, size=size).jpeg) for spec in specs]
 
 

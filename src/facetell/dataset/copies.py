@@ -32,7 +32,7 @@ _THUMBNAIL = 32  # px, of the comparison by pixels
 
 @dataclass(frozen=True)
 class Pair:
-    """Two pictures, first < second by their place; distance in bits, correlation in [-1, 1]."""
+    """Two pictures, first < second by their index; distance in bits, correlation in [-1, 1]."""
 
     first: int
     second: int
@@ -65,7 +65,7 @@ def thumbnail(image: Image.Image) -> np.ndarray:
 def pairs(
     hashes: np.ndarray, look: Callable[[int], np.ndarray], group: np.ndarray | None = None
 ) -> Iterator[Pair]:
-    """Pictures that show the same thing, mirrored or not, in order of their places.
+    """Pictures that show the same thing, mirrored or not, in order of their indices.
 
     Every pair is compared: exact, and quadratic, but one matrix product (100,000 pictures take
     about a minute on two cores).
@@ -73,7 +73,7 @@ def pairs(
     Parameters
     ----------
     hashes : uint8 (N, 32), of ``perceptual_hash``; a row of zeros is never paired.
-    look : gives the ``thumbnail`` of the picture at a place.
+    look : gives the ``thumbnail`` of the picture at an index.
     group : int (N,); pictures of one group are known to show the same and are not compared.
     """
     known = np.flatnonzero(hashes.any(axis=1))
@@ -88,7 +88,7 @@ def pairs(
 
 
 def _candidates(hashes: np.ndarray) -> Iterator[tuple[int, int, int]]:
-    """Places and distance of all pairs within ``ALIKE`` bits, mirrored or not."""
+    """Indices and distance of all pairs within ``ALIKE`` bits, mirrored or not."""
     for start in range(0, len(hashes), _BLOCK):
         mine = _signs(hashes[start : start + _BLOCK])
         for at in range(start, len(hashes), _BLOCK):

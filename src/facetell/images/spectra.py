@@ -84,7 +84,7 @@ def _rings(size: int, radii: int, device: torch.device) -> tuple[torch.Tensor, t
 
 @cache
 def _cosines(size: int, device: torch.device) -> torch.Tensor:
-    place = torch.arange(size, dtype=torch.float64, device=device)
-    basis = torch.cos(math.pi / size * (place + 0.5) * place[:, None]) * math.sqrt(2 / size)
+    index = torch.arange(size, dtype=torch.float64, device=device)
+    basis = torch.cos(math.pi / size * (index + 0.5) * index[:, None]) * math.sqrt(2 / size)
     basis[0] /= math.sqrt(2)
     return basis.float()

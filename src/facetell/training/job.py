@@ -52,3 +52,6 @@ class Engine:
     def decoders(self) -> int:
         """``workers``, or what the device wants where that is None."""
         return default_workers(self.device) if self.workers is None else self.workers
+
+
+PROCESSOR = Engine()

@@ -25,7 +25,7 @@ from facetell.models.pretrained import load_weights
 from facetell.training.augmentations import augmentation
 from facetell.training.checkpoint import Checkpoint, History, State, owner_of
 from facetell.training.cost import machine_name, multiply_adds, peak_memory
-from facetell.training.job import Engine, Job
+from facetell.training.job import PROCESSOR, Engine, Job
 from facetell.training.precision import autocast_dtype
 from facetell.training.updater import Updater
 
@@ -57,7 +57,7 @@ def silent(line: str) -> None:
     """Print nothing."""
 
 
-def train(job: Job, *, state: Path, engine: Engine = Engine(), say: Say = to_stderr) -> Fit:
+def train(job: Job, *, state: Path, engine: Engine = PROCESSOR, say: Say = to_stderr) -> Fit:
     """Train, validate after every epoch, and keep the epoch that is best by the recipe.
 
     In a process group (``facetell.common.distributed``) every process calls this, with the same
@@ -168,7 +168,7 @@ class Trainer:
     PARTS = ("optimizer", "schedule", "scaler")  # of the updater, with a state of their own
 
     def __init__(
-        self, job: Job, engine: Engine = Engine(), *, world: World = ALONE, say: Say = silent
+        self, job: Job, engine: Engine = PROCESSOR, *, world: World = ALONE, say: Say = silent
     ) -> None:
         """Random weights follow from torch's seed, which the caller sets."""
         self.job, self.engine, self.world, self.history = job, engine, world, History()

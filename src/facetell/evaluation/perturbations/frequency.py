@@ -57,7 +57,7 @@ def _radii(size: int) -> torch.Tensor:
 @cache
 def cosines(size: int) -> torch.Tensor:
     """The orthonormal DCT-II of ``size`` points as a matrix, lowest frequency first."""
-    place = torch.arange(size, dtype=torch.float64)
-    basis = torch.cos(math.pi / size * (place + 0.5) * place[:, None]) * math.sqrt(2 / size)
+    index = torch.arange(size, dtype=torch.float64)
+    basis = torch.cos(math.pi / size * (index + 0.5) * index[:, None]) * math.sqrt(2 / size)
     basis[0] /= math.sqrt(2)
     return basis.float()

@@ -50,7 +50,7 @@ class Variant:
         return self.perturbation.function(images, ids, **self.settings)
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """What scores and figures need to know: perturbation, level, label, neutral, probe."""
         what = self.perturbation
         return {
@@ -157,5 +157,5 @@ def _number(level: Any) -> bool:
 
 def _try(variant: Variant) -> None:
     grey = torch.full((1, 3, SIDE, SIDE), 0.5)
-    found = variant(grey, ["an id"])
-    assert found.shape == grey.shape, variant.perturbation.name
+    result = variant(grey, ["an id"])
+    assert result.shape == grey.shape, variant.perturbation.name
