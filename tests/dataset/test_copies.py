@@ -197,7 +197,7 @@ def by_hand(hashes: np.ndarray, thumbnails: np.ndarray) -> dict[tuple[int, int],
 
 @pytest.mark.parametrize("block", [1, 7, 59, 60, 2048])
 def test_pairs_are_those_of_two_loops_whatever_the_block(monkeypatch, block):
-    monkeypatch.setattr(copies, "_BLOCK", block)
+    monkeypatch.setattr(copies, "BLOCK", block)
     hashes, random = related(3), np.random.default_rng(5)
     thumbnails = random.normal(size=(len(hashes), 2, 6)).astype(np.float32)
     thumbnails[:, :, 0] += 6  # about half of the correlations are high enough

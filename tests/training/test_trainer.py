@@ -15,6 +15,7 @@ from facetell.metrics.ranking import auc, best_threshold
 from facetell.models import build
 from facetell.models.detector import Detector
 from facetell.models.inference import margins
+from facetell.training import trainer
 from facetell.training.job import Engine
 from facetell.training.trainer import Trainer
 
@@ -145,3 +146,9 @@ def test_a_gpu_learns_what_a_processor_learns(packed_set, tmp_path, name):
                      torch.device("cuda"))  # fmt: skip
     np.testing.assert_allclose(on_cpu, on_gpu, atol=1e-2)
     assert auc(Packed(packed_set / "test.arrow").labels, on_gpu) > 0.95
+
+
+def test_a_head_that_nobody_names_cannot_be_trained_first(packed_set, tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "head_of", lambda network: ())
+    with pytest.raises(UserError, match="head_epochs: simplenet does not say"):
+        run(packed_set, tmp_path / "s", dataclasses.replace(RECIPE, head_epochs=1))

@@ -1,4 +1,4 @@
-"""Updates: micro-batches add up to the batch, and a frozen body stays as it is."""
+"""Updates: micro-batches add up to the batch."""
 
 import dataclasses
 

@@ -83,6 +83,9 @@ def launch(function: Callable[..., None], processes: int, *arguments: Any) -> No
     Raises
     ------
     UserError : more processes than accelerators. SystemExit : a process failed; it has said why.
+
+    >>> launch(print, 1, "one process is this one")
+    one process is this one
     """
     if not isinstance(processes, int) or processes < 1:
         raise UserError(f"train.processes must be a whole number above 0, got {processes!r}")

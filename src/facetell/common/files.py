@@ -27,6 +27,12 @@ def whole(path: str | Path) -> Iterator[Path]:
     Raises
     ------
     UserError : the disk is full; ``path`` is as it was before.
+
+    >>> with whole("new/notes.txt") as temporary:
+    ...     temporary.write_text("all of it")
+    9
+    >>> Path("new/notes.txt").read_text()
+    'all of it'
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +62,11 @@ def _clear(path: Path) -> None:
 
 
 def rounded(value: Any, digits: int) -> Any:
-    """Round every float of nested dicts and lists; other values stay as they are."""
+    """Round every float of nested dicts and lists; other values stay as they are.
+
+    >>> rounded({"auc": [0.12345, None]}, 2)
+    {'auc': [0.12, None]}
+    """
     if isinstance(value, dict):
         return {key: rounded(item, digits) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -26,8 +26,8 @@ LOW = 4  # of the 64 lowest bits: the same for pictures without fine structure
 SIMILAR = 0.94  # correlation from which on they show the same thing
 SAME = 0.99  # correlation from which on they are one picture
 FLATTEST = 2.0  # levels of 255: below this contrast a picture has no structure to hash
-_BLOCK = 2048
-_THUMBNAIL = 32  # px, of the comparison by pixels
+BLOCK = 2048
+THUMBNAIL = 32  # px, of the comparison by pixels
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,11 @@ class Pair:
 
 
 def perceptual_hash(image: Image.Image) -> bytes:
-    """32 bytes; all zero where the picture is too flat for its structure to mean anything."""
+    """32 bytes; all zero where the picture is too flat for its structure to mean anything.
+
+    >>> perceptual_hash(Image.new("L", (64, 64))) == bytes(32)
+    True
+    """
     grey = image.convert("L").resize((64, 64), Image.Resampling.BOX)
     if np.asarray(grey).std() < FLATTEST:
         return bytes(BITS // 8)
@@ -55,7 +59,7 @@ def perceptual_hash(image: Image.Image) -> bytes:
 
 def thumbnail(image: Image.Image) -> np.ndarray:
     """What two pictures are compared by: float32 (2, 32 * 32), luma as it is and mirrored."""
-    small = image.convert("L").resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BOX)
+    small = image.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
     pixels = np.asarray(small, dtype=np.float32)
     pixels = pixels - pixels.mean()  # a change of brightness or contrast is no other picture
     both = np.stack([pixels, pixels[:, ::-1]]).reshape(2, -1)
@@ -89,10 +93,10 @@ def pairs(
 
 def _candidates(hashes: np.ndarray) -> Iterator[tuple[int, int, int]]:
     """Indices and distance of all pairs within ``ALIKE`` bits, mirrored or not."""
-    for start in range(0, len(hashes), _BLOCK):
-        mine = _signs(hashes[start : start + _BLOCK])
-        for at in range(start, len(hashes), _BLOCK):
-            others = _signs(hashes[at : at + _BLOCK])
+    for start in range(0, len(hashes), BLOCK):
+        mine = _signs(hashes[start : start + BLOCK])
+        for at in range(start, len(hashes), BLOCK):
+            others = _signs(hashes[at : at + BLOCK])
             distance = _distance(mine, others, SIDE)
             low = _distance(mine, others, SIDE // 2)
             near = (distance <= ALIKE) | (low <= LOW)

@@ -47,7 +47,7 @@ def azimuthal(logs: torch.Tensor, radii: int = RADII) -> torch.Tensor:
 
 def cosine(images: torch.Tensor) -> torch.Tensor:
     """Natural log of the squared orthonormal DCT-II of luma, (B, S, S), lowest at [0, 0]."""
-    basis = _cosines(images.shape[-1], images.device).to(images)
+    basis = dct_matrix(images.shape[-1], images.device).to(images)
     grey = luma(images)
     return torch.log((basis @ grey @ basis.T).square() + FLOOR)
 
@@ -58,7 +58,11 @@ def bands(logs: torch.Tensor, number: int = BANDS) -> torch.Tensor:
 
 
 def features(images: torch.Tensor) -> torch.Tensor:
-    """What the linear baseline sees of (B, 3, S, S) in [0, 1]: (B, ``length(S)``)."""
+    """What the linear baseline sees of (B, 3, S, S) in [0, 1]: (B, ``length(S)``).
+
+    >>> features(torch.rand(2, 3, 64, 64)).shape
+    torch.Size([2, 288])
+    """
     radii, number = _resolution(images.shape[-1])
     rings = azimuthal(power(images), radii)
     return torch.cat([rings, bands(cosine(images), number).flatten(1)], dim=1)
@@ -83,7 +87,13 @@ def _rings(size: int, radii: int, device: torch.device) -> tuple[torch.Tensor, t
 
 
 @cache
-def _cosines(size: int, device: torch.device) -> torch.Tensor:
+def dct_matrix(size: int, device: torch.device) -> torch.Tensor:
+    """The orthonormal DCT-II of ``size`` points, float32 (size, size), lowest frequency first.
+
+    >>> matrix = dct_matrix(8, torch.device("cpu"))
+    >>> bool(torch.allclose(matrix @ matrix.T, torch.eye(8), atol=1e-6))
+    True
+    """
     index = torch.arange(size, dtype=torch.float64, device=device)
     basis = torch.cos(math.pi / size * (index + 0.5) * index[:, None]) * math.sqrt(2 / size)
     basis[0] /= math.sqrt(2)

@@ -25,6 +25,13 @@ def margins(
     """Margins of all images in their order, float64 (N,); the detector's mode is restored.
 
     The processes of ``world`` share the images, and each gets the margins of all.
+
+    >>> from facetell.dataset.demo import packed_demo
+    >>> from facetell.models import build
+    >>> network = build("simplenet", image_size=64)
+    >>> detector = Detector(network, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+    >>> margins(detector, Images(packed_demo("demo")["test"], 64), torch.device("cpu")).shape
+    (12,)
     """
     with evaluating(detector), torch.inference_mode():
         parts = [

@@ -24,6 +24,12 @@ def load_weights(network: nn.Module, path: str | Path) -> list[str]:
     Raises
     ------
     UserError : the file is missing, unreadable, needs pickled code, or is of another network.
+
+    >>> from facetell.models import build
+    >>> thousand = build("simplenet", image_size=64, num_classes=1000)
+    >>> torch.save(thousand.state_dict(), "thousand.pt")
+    >>> load_weights(build("simplenet", image_size=64), "thousand.pt")  # of another classifier
+    ['head.4.weight', 'head.4.bias']
     """
     own = network.state_dict()
     given = _converted(network, _read(path))
