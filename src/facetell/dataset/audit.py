@@ -7,7 +7,6 @@ above 0.5 means that the classes differ in something that has nothing to do with
 """
 
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
