@@ -38,8 +38,8 @@ class World:
         """Each number summed over all processes."""
         if self.size == 1:
             return list(numbers)
-        place = "cuda" if dist.get_backend() == "nccl" else "cpu"
-        sums = torch.tensor(numbers, dtype=torch.float64, device=place)
+        device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+        sums = torch.tensor(numbers, dtype=torch.float64, device=device)
         dist.all_reduce(sums)
         return sums.tolist()
 
@@ -64,7 +64,7 @@ ALONE = World()
 
 
 def current() -> World:
-    """This process's place among those that train together."""
+    """This process's rank among those that train together, and how many they are."""
     if dist.is_available() and dist.is_initialized():
         return World(dist.get_rank(), dist.get_world_size())
     return ALONE
@@ -83,6 +83,9 @@ def launch(function: Callable[..., None], processes: int, *arguments: Any) -> No
     Raises
     ------
     UserError : more processes than accelerators. SystemExit : a process failed; it has said why.
+
+    >>> launch(print, 1, "one process is this one")
+    one process is this one
     """
     if not isinstance(processes, int) or processes < 1:
         raise UserError(f"train.processes must be a whole number above 0, got {processes!r}")

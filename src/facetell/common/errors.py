@@ -6,6 +6,10 @@ class UserError(Exception):
 
 
 def brief(error: BaseException) -> str:
-    """Type and first line of what lies behind an error of a library, whose text may be pages."""
+    """Type and first line of what lies behind an error of a library, whose text may be pages.
+
+    >>> brief(ValueError("no number\\nand much more"))
+    'ValueError: no number'
+    """
     error = error.__cause__ or error
     return f"{type(error).__name__}: {(str(error).strip() or 'no details').splitlines()[0]}"

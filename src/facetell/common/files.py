@@ -27,6 +27,12 @@ def whole(path: str | Path) -> Iterator[Path]:
     Raises
     ------
     UserError : the disk is full; ``path`` is as it was before.
+
+    >>> with whole("new/notes.txt") as temporary:
+    ...     temporary.write_text("all of it")
+    9
+    >>> Path("new/notes.txt").read_text()
+    'all of it'
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +62,11 @@ def _clear(path: Path) -> None:
 
 
 def rounded(value: Any, digits: int) -> Any:
-    """Round every float of nested dicts and lists; other values stay as they are."""
+    """Round every float of nested dicts and lists; other values stay as they are.
+
+    >>> rounded({"auc": [0.12345, None]}, 2)
+    {'auc': [0.12, None]}
+    """
     if isinstance(value, dict):
         return {key: rounded(item, digits) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -78,7 +88,14 @@ def read_json(path: str | Path) -> Any:
 
 def write_csv(path: str | Path, table: "pd.DataFrame", digits: int | None = None) -> None:
     """Write ``table`` as CSV without its index, floats to so many significant digits (None: all
-    that are needed)."""
+    that are needed).
+
+    >>> import pandas as pd
+    >>> write_csv("new/table.csv", pd.DataFrame({"model": ["resnet50"], "auc": [0.12345]}), 3)
+    >>> print(Path("new/table.csv").read_text(), end="")
+    model,auc
+    resnet50,0.123
+    """
     form = None if digits is None else f"%.{digits}g"
     with whole(path) as temporary:
         table.to_csv(temporary, index=False, float_format=form, lineterminator="\n")

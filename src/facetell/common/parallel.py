@@ -2,6 +2,8 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 from joblib import Parallel, delayed
@@ -24,3 +26,19 @@ def in_processes(
         yield from Parallel(
             n_jobs=workers, return_as="generator", batch_size=1, pre_dispatch="4*n_jobs"
         )(jobs)
+
+
+def opened(reader: Callable[[Path], T], path: Path) -> T:
+    """``reader(path)``, done once in each process: a large file's listing takes time to read.
+
+    A file that was replaced since is opened anew.
+
+    >>> opened(Path.absolute, Path(".")) is opened(Path.absolute, Path("."))
+    True
+    """
+    return _opened(reader, path.absolute(), path.stat().st_mtime_ns)
+
+
+@cache
+def _opened(reader: Callable[[Path], T], path: Path, changed: int) -> T:
+    return reader(path)

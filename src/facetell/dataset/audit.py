@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from facetell.common.labels import CLASSES, SPLITS
-from facetell.common.parallel import ALONE, CHUNK, in_processes
+from facetell.common.parallel import ALONE, CHUNK, in_processes, opened
 from facetell.common.progress import progress
 from facetell.images import spectra
 from facetell.images.decoding import decode
@@ -191,7 +191,7 @@ def _measure(
     fine = {name: np.zeros((FINE, FINE)) for name in CLASSES}
     seen = dict.fromkeys(CLASSES, 0)
     for split, place, label in chunk:
-        image = middle(decode(_packed(packed[split]).image(place)))
+        image = middle(decode(opened(Packed, packed[split]).image(place)))
         values.append(trivia(image))
         batch = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255
         logs = spectra.cosine(batch)
@@ -200,15 +200,6 @@ def _measure(
         fine[CLASSES[label]] += spectra.bands(logs, FINE)[0].double().numpy()
         seen[CLASSES[label]] += 1
     return np.array(values), np.array(features, dtype=np.float32), fine, seen
-
-
-_OPEN: dict[Path, Packed] = {}
-
-
-def _packed(path: Path) -> Packed:
-    if path not in _OPEN:
-        _OPEN[path] = Packed(path)
-    return _OPEN[path]
 
 
 def middle(pixels: np.ndarray, side: int = SIDE) -> np.ndarray:
@@ -223,7 +214,7 @@ def trivia(pixels: np.ndarray) -> tuple[float, ...]:
     """``MEASURED`` of uint8 (H, W, 3): log10 variance of the Laplacian of luma, log10 of the noise
     level (levels of 255; Immerkaer 1996), and mean red, green and blue (0 to 255)."""
     colour = pixels.reshape(-1, 3).mean(axis=0)
-    y = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    y = pixels.astype(np.float32) @ np.array(spectra.LUMA, dtype=np.float32)
     cross = y[:-2, 1:-1] + y[2:, 1:-1] + y[1:-1, :-2] + y[1:-1, 2:]
     corners = y[:-2, :-2] + y[:-2, 2:] + y[2:, :-2] + y[2:, 2:]
     centre = y[1:-1, 1:-1]

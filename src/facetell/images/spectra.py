@@ -12,13 +12,17 @@ import torch
 
 NETWORK = "spectral"  # name of the linear classifier on these features
 RADII, BANDS = 32, 16
+LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue, ITU-R BT.601
 FLOOR = 1e-8  # of power, for luma in [0, 1]: below a step of 8 bits in one coefficient
 
 
 def luma(images: torch.Tensor) -> torch.Tensor:
-    """ITU-R 601 luma: (B, 3, H, W) in [0, 1] to (B, H, W)."""
-    weights = images.new_tensor([0.299, 0.587, 0.114])
-    return torch.einsum("bchw,c->bhw", images, weights)
+    """ITU-R BT.601 luma: (B, 3, H, W) in [0, 1] to (B, H, W).
+
+    >>> luma(torch.tensor([1.0, 0.5, 0.0]).view(1, 3, 1, 1))
+    tensor([[[0.5925]]])
+    """
+    return torch.einsum("bchw,c->bhw", images, images.new_tensor(LUMA))
 
 
 def power(images: torch.Tensor) -> torch.Tensor:
@@ -43,7 +47,7 @@ def azimuthal(logs: torch.Tensor, radii: int = RADII) -> torch.Tensor:
 
 def cosine(images: torch.Tensor) -> torch.Tensor:
     """Natural log of the squared orthonormal DCT-II of luma, (B, S, S), lowest at [0, 0]."""
-    basis = _cosines(images.shape[-1], images.device).to(images)
+    basis = dct_matrix(images.shape[-1], images.device).to(images)
     grey = luma(images)
     return torch.log((basis @ grey @ basis.T).square() + FLOOR)
 
@@ -54,7 +58,11 @@ def bands(logs: torch.Tensor, number: int = BANDS) -> torch.Tensor:
 
 
 def features(images: torch.Tensor) -> torch.Tensor:
-    """What the linear baseline sees of (B, 3, S, S) in [0, 1]: (B, ``length(S)``)."""
+    """What the linear baseline sees of (B, 3, S, S) in [0, 1]: (B, ``length(S)``).
+
+    >>> features(torch.rand(2, 3, 64, 64)).shape
+    torch.Size([2, 288])
+    """
     radii, number = _resolution(images.shape[-1])
     rings = azimuthal(power(images), radii)
     return torch.cat([rings, bands(cosine(images), number).flatten(1)], dim=1)
@@ -79,8 +87,14 @@ def _rings(size: int, radii: int, device: torch.device) -> tuple[torch.Tensor, t
 
 
 @cache
-def _cosines(size: int, device: torch.device) -> torch.Tensor:
-    place = torch.arange(size, dtype=torch.float64, device=device)
-    basis = torch.cos(math.pi / size * (place + 0.5) * place[:, None]) * math.sqrt(2 / size)
+def dct_matrix(size: int, device: torch.device) -> torch.Tensor:
+    """The orthonormal DCT-II of ``size`` points, float32 (size, size), lowest frequency first.
+
+    >>> matrix = dct_matrix(8, torch.device("cpu"))
+    >>> bool(torch.allclose(matrix @ matrix.T, torch.eye(8), atol=1e-6))
+    True
+    """
+    index = torch.arange(size, dtype=torch.float64, device=device)
+    basis = torch.cos(math.pi / size * (index + 0.5) * index[:, None]) * math.sqrt(2 / size)
     basis[0] /= math.sqrt(2)
     return basis.float()

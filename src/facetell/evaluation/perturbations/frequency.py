@@ -5,13 +5,13 @@ of their own, as in the Fourier transform. Frequencies are shares of Nyquist's, 
 pixel: that of coefficient (u, v) of S x S is sqrt(u^2 + v^2) / S, at most sqrt(2) in the corner.
 """
 
-import math
 from functools import cache
 
 import torch
 
 from facetell.evaluation.perturbations.registry import Ids, perturbation, within
 from facetell.evaluation.perturbations.separable import separable
+from facetell.images.spectra import dct_matrix
 
 
 @perturbation("Low-pass, cutoff (share of Nyquist)", level="cutoff", probe=True)
@@ -43,7 +43,7 @@ def _part(images: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     """The part of images (B, 3, S, S) that the ``wanted`` (S, S) coefficients make up."""
     # the transform of no more rows and columns than are wanted
     extent = int(wanted.any(0).nonzero().max()) + 1 if wanted.any() else 1
-    basis = cosines(images.shape[-1])[:extent].to(images)
+    basis = dct_matrix(images.shape[-1], torch.device("cpu"))[:extent].to(images)
     coefficients = separable(images, basis) * wanted[:extent, :extent].to(images)
     return separable(coefficients, basis.T)
 
@@ -52,12 +52,3 @@ def _part(images: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 def _radii(size: int) -> torch.Tensor:
     axis = torch.arange(size, dtype=torch.float64) / size
     return torch.sqrt(axis[:, None] ** 2 + axis**2)
-
-
-@cache
-def cosines(size: int) -> torch.Tensor:
-    """The orthonormal DCT-II of ``size`` points as a matrix, lowest frequency first."""
-    place = torch.arange(size, dtype=torch.float64)
-    basis = torch.cos(math.pi / size * (place + 0.5) * place[:, None]) * math.sqrt(2 / size)
-    basis[0] /= math.sqrt(2)
-    return basis.float()

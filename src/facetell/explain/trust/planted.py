@@ -21,12 +21,13 @@ from torch.nn.functional import interpolate
 from facetell.common.errors import UserError
 from facetell.common.seeding import seed_of
 from facetell.explain.trust.image_means import Tally
+from facetell.images.spectra import LUMA
 
 TOLERANCE = 15 / 224  # of the side
 METRICS = ("rma", "rra", "pointing", "pointing_near")
 CHANCE = {"rma": "area", "rra": "area", "pointing": "area", "pointing_near": "area_near"}
 RECOGNISED, GUESSED = 0.95, 0.05  # accuracy with artefacts; how far from one half without
-_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+_LUMA = np.array(LUMA)
 
 
 def enlarge_all(maps: np.ndarray, size: int) -> np.ndarray:
