@@ -3,7 +3,6 @@
 import math
 
 import pytest
-import torch
 from torch import nn
 
 from facetell.common.errors import UserError
@@ -73,10 +72,3 @@ def test_optimisers_are_what_they_are_called(name, kind):
     if name == "sgd":
         assert opt.defaults["nesterov"]
         assert opt.defaults["momentum"] == 0.9
-
-
-def test_wrong_names_list_the_valid_ones():
-    with pytest.raises(UserError, match="no 'lion'; there are sgd, adam, adamw, nadam"):
-        optimizer(nn.Linear(2, 2), recipe(optimizer="lion"))
-    with pytest.raises(UserError, match="there are plateau, onecycle, cosine, constant"):
-        Schedule(torch.optim.SGD(nn.Linear(2, 2).parameters()), recipe(schedule="step"), 1)

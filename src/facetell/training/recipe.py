@@ -1,92 +1,137 @@
-"""A training recipe: every knob of ``facetell.training.trainer``, with what each means."""
+"""A training recipe: every setting of a training, with what it means and what it may be."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import field
+from typing import Annotated, Any, Literal
 
-from facetell.common.errors import UserError
+from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
+
+from facetell.common.validation import checked
+from facetell.training.augmentations import AUGMENTATIONS
+
+OptimizerName = Literal["sgd", "adam", "adamw", "nadam"]
+ScheduleName = Literal["plateau", "onecycle", "cosine", "constant"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 
-@dataclass(frozen=True, kw_only=True)
+def _from_list(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _augmentations(value: Any) -> Any:
+    names = _from_list(value)
+    chosen = names if isinstance(names, tuple) else () if names is None else (names,)
+    if any(name not in list(AUGMENTATIONS) for name in chosen):
+        rule = "Input should be null, one of {known}, or a list of them"
+        raise PydanticCustomError("augment", rule, {"known": ", ".join(AUGMENTATIONS)})
+    return names
+
+
+AtLeastOne = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Rgb = Annotated[tuple[float, float, float], BeforeValidator(_from_list)]
+PositiveRgb = Annotated[tuple[Positive, Positive, Positive], BeforeValidator(_from_list)]
+Augmentations = Annotated[str | tuple[str, ...] | None, BeforeValidator(_augmentations)]
+
+
+@dataclass(
+    frozen=True,
+    kw_only=True,
+    config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False),
+)
 class Recipe:
-    """How one network is trained, and how images reach it.
+    """How one network is trained, and how images reach it: a value that does not change.
 
-    The input: ``image_size`` is its side in pixels; ``mean`` and ``std`` normalise RGB in [0, 1];
-    ``augment`` names one of ``facetell.training.augmentations``, or several to be applied in turn.
+    >>> recipe = Recipe(image_size=64, epochs=3, batch_size=32, lr=1e-3, augment="flip")
+    >>> recipe.optimizer, recipe.schedule
+    ('adamw', 'plateau')
 
-    The network: ``width`` multiplies the channels of networks that allow it, ``options`` are
-    arguments of its own. ``pretrained`` is false (random weights), true (timm's hub), or the path
-    of a file; in the first ``head_epochs`` only the classifier is trained, then everything.
+    Of settings as a file has them, ``of`` makes one, and says what is wrong:
 
-    The steps: an update takes ``batch_size`` images, of which ``micro_batch`` at a time go through
-    the network (null: all; fewer need less memory, and their gradients are accumulated).
-    ``schedule`` is ``plateau`` (as in the UIUC report: factor 0.1, patience 1, threshold 1e-2,
-    cooldown 1, on the validation loss), ``onecycle``, ``cosine`` (to zero, after ``warmup`` epochs
-    of linear rise) or ``constant``. ``clip`` bounds the gradient norm (null: no bound). Training
-    ends early when the learning rate falls below ``stop_below``. ``select`` is what the best epoch
-    is best by, on validation images: ``auc``, ``accuracy`` or ``loss``.
-
-    ``precision`` is ``float32``, ``bfloat16``, ``float16``, or ``auto``: see
-    ``facetell.training.precision``.
+    >>> Recipe.of({"image_size": 64, "epochs": 3, "batch_size": 32, "lr": 0}, "recipe quick")
+    Traceback (most recent call last):
+    facetell.common.errors.UserError: recipe quick: lr should be greater than 0, got 0
     """
 
-    image_size: int
-    epochs: int
-    batch_size: int
-    lr: float
-    micro_batch: int | None = None
-    optimizer: str = "adamw"
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    schedule: str = "plateau"
-    warmup: float = 0.0
-    clip: float | None = 1.0
-    stop_below: float = 0.0
-    label_smoothing: float = 0.0
-    select: str = "auc"
-    augment: str | tuple[str, ...] | None = None
-    precision: str = "auto"
-    width: float = 1.0
+    image_size: AtLeastOne
+    """Side of the square input in pixels."""
+
+    epochs: AtLeastOne
+    """Passes over the training images."""
+
+    batch_size: AtLeastOne
+    """Images of one update."""
+
+    lr: Positive
+    """Learning rate: the highest of ``onecycle`` and ``cosine``, the first of the others."""
+
+    micro_batch: AtLeastOne | None = None
+    """Images that go through the network at a time; the gradients of a batch are accumulated.
+    Fewer need less memory. Null: the whole batch."""
+
+    optimizer: OptimizerName = "adamw"
+    """See ``facetell.training.optimisation``."""
+
+    momentum: NotNegative = 0.9
+    """Nesterov momentum of ``sgd``; the others have none to set."""
+
+    weight_decay: NotNegative = 0.0
+    """L2 penalty, decoupled from the gradient in ``adamw``."""
+
+    schedule: ScheduleName = "plateau"
+    """Learning rate over time. ``plateau``, as in the UIUC report: a tenth when the validation loss
+    has not fallen by 1% for more than an epoch, then an epoch of rest. ``onecycle``: up for a fifth
+    of the updates, then down. ``cosine``: to zero, after ``warmup`` epochs of linear rise.
+    ``constant``: always ``lr``."""
+
+    warmup: NotNegative = 0.0
+    """Epochs, or a part of one, in which ``cosine`` rises."""
+
+    clip: NotNegative | None = 1.0
+    """Bound of the gradient's norm. Null or 0: no bound."""
+
+    stop_below: NotNegative = 0.0
+    """Training ends early when the learning rate falls below it."""
+
+    label_smoothing: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the target that is spread over both classes."""
+
+    select: Literal["auc", "accuracy", "loss"] = "auc"
+    """What the best epoch is best by, on validation images; equals are told apart by the loss."""
+
+    augment: Augmentations = None
+    """One of ``facetell.training.augmentations``, or several to be applied in turn."""
+
+    precision: Precision = "auto"
+    """Number format of the forward pass. ``auto``: see ``facetell.training.precision``."""
+
+    width: Positive = 1.0
+    """Multiplies the channels of the networks that allow it."""
+
     options: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of the network's own, such as ``drop_path_rate``."""
+
     pretrained: bool | str = False
-    head_epochs: int = 0
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    """False: random weights. True: those of timm's hub. A path: those of a file."""
+
+    head_epochs: Annotated[int, Field(ge=0)] = 0
+    """In so many first epochs only the classifier is trained, then everything."""
+
+    mean: Rgb = (0.5, 0.5, 0.5)
+    """Subtracted from RGB in [0, 1], before the network."""
+
+    std: PositiveRgb = (0.5, 0.5, 0.5)
+    """What RGB is divided by after that."""
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], where: str) -> "Recipe":
-        """Build from plain settings; UserError names ``where`` and the settings that exist."""
-        names = [entry.name for entry in fields(cls)]
-        if unknown := sorted(set(settings) - set(names)):
-            raise UserError(f"{where}: unknown {', '.join(unknown)}; there are {', '.join(names)}")
-        values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in settings.items()
-        }
-        try:
-            recipe = cls(**values)
-        except TypeError as error:
-            raise UserError(f"{where}: {error}") from error
-        recipe._check(where)
-        return recipe
+        """A recipe of plain settings, where lists stand for tuples.
 
-    def _check(self, where: str) -> None:
-        whole = {"image_size": 1, "epochs": 1, "batch_size": 1, "head_epochs": 0}
-        if self.micro_batch is not None:
-            whole["micro_batch"] = 1
-        for name, least in whole.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise UserError(
-                    f"{where}: {name} must be a whole number, {least} or more, got {value!r}"
-                )
-        for name in ("lr", "width"):
-            value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not value > 0:
-                raise UserError(f"{where}: {name} must be a number above 0, got {value!r}")
-        for name in ("momentum", "weight_decay", "warmup", "stop_below", "label_smoothing"):
-            value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not value >= 0:
-                raise UserError(f"{where}: {name} must be a number, 0 or more, got {value!r}")
-        if self.select not in ("auc", "accuracy", "loss"):
-            raise UserError(f"{where}: select must be auc, accuracy or loss, got {self.select!r}")
+        Raises
+        ------
+        UserError : ``where`` and every setting that is unknown, missing or not allowed.
+        """
+        return checked(cls, settings, where)
