@@ -14,12 +14,13 @@ from pathlib import Path
 import torch
 
 from benchmarks.images import make
-from facetell.common.machine import device
+from facetell.common import machine
 from facetell.images.loading import Images
 from facetell.images.packed import Packed
 from facetell.models.inference import margins
+from facetell.training.job import Engine, Job
 from facetell.training.recipe import Recipe
-from facetell.training.trainer import Engine, train
+from facetell.training.trainer import silent, train
 
 
 def use(folder: Path, size: int) -> int:
@@ -27,12 +28,10 @@ def use(folder: Path, size: int) -> int:
     torch.set_num_threads(1)
     everything, valid = Packed(folder / "train.arrow"), Packed(folder / "valid.arrow")
     recipe = Recipe(image_size=size, epochs=1, batch_size=32, lr=1e-3, precision="float32")
-    place = device()
-    fit = train(
-        "simplenet", recipe, everything, valid, seed=0, engine=Engine(device=place),
-        state=folder / "state", say=lambda line: None,
-    )  # fmt: skip
-    margins(fit.detector, Images(everything, size), place)
+    device = machine.device()
+    job = Job(network="simplenet", recipe=recipe, train_set=everything, valid_set=valid, seed=0)
+    fit = train(job, state=folder / "state", engine=Engine(device=device), say=silent)
+    margins(fit.detector, Images(everything, size), device)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 

@@ -23,15 +23,14 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from benchmarks.images import make
-from facetell.common.distributed import ALONE
 from facetell.common.machine import device
-from facetell.common.progress import progress
-from facetell.images.loading import Images, to_unit, training_batches, training_order
+from facetell.images.loading import TrainingImages, to_unit, training_batches, training_order
 from facetell.images.packed import Packed
 from facetell.models import build
 from facetell.training.augmentations import augmentation
+from facetell.training.job import Engine, Job
 from facetell.training.recipe import Recipe
-from facetell.training.trainer import Engine, _Run
+from facetell.training.trainer import Trainer
 from pipeline import train as stage
 from pipeline.settings import Settings
 
@@ -63,23 +62,21 @@ def plain(network: str, recipe: Recipe, home: Path) -> Iterator[float]:
 
 def ours(network: str, recipe: Recipe, home: Path) -> Iterator[tuple[float, str]]:
     """Epochs of facetell's training, without validation as above; images/s and precision."""
-    sets = [Packed(home / f"{split}.arrow") for split in ("train", "valid")]
-    run = _Run(
-        *(network, network, recipe, *sets, None, 0),
-        *(Engine(device=device()), ALONE, lambda _: None),
+    sets = {split: Packed(home / f"{split}.arrow") for split in ("train", "valid")}
+    job = Job(
+        network=network, recipe=recipe, train_set=sets["train"], valid_set=sets["valid"], seed=0
     )
-    run.detector.train()
+    trainer = Trainer(job, Engine(device=device()))
     while True:
-        bar = progress(None, network, show=False)
         started = time.perf_counter()
-        run._train(bar)
-        run.images.epoch += 1
-        yield len(sets[0]) / (time.perf_counter() - started), str(run.numbers)
+        trainer.train_one_epoch()
+        trainer.history.epoch += 1
+        yield len(sets["train"]) / (time.perf_counter() - started), str(trainer.dtype)
 
 
 def loader_rate(recipe: Recipe, home: Path) -> float:
     """Images/s of the loader alone, up to the network's input."""
-    images = Images(Packed(home / "train.arrow"), recipe.image_size)
+    images = TrainingImages(Packed(home / "train.arrow"), recipe.image_size, augment=None, seed=0)
     best = 0.0
     for _ in range(3):
         started = time.perf_counter()

@@ -12,8 +12,9 @@ from facetell.common.files import sha256, whole, write_csv, write_json
 from facetell.common.machine import device
 from facetell.images.packed import Packed
 from facetell.models.detector import Card, save
+from facetell.training.job import Engine, Job
 from facetell.training.recipe import Recipe
-from facetell.training.trainer import Engine, Fit, train
+from facetell.training.trainer import Fit, train
 from pipeline import paths
 from pipeline.settings import Settings
 from pipeline.stage import run
@@ -34,53 +35,53 @@ def fit(model: str) -> None:
     plan, chosen = recipe(settings, model), settings.train
     state = paths.training_state(model)
     train_set, valid_set, test_set = (Packed(path) for path in paths.PACKED.values())
-    found = train(
-        settings.network(model),
-        plan,
-        train_set,
-        valid_set,
-        seed=chosen.seed,
-        state=state,
-        engine=Engine(
-            device=device(),
-            workers=chosen.workers,
-            deterministic=chosen.deterministic,
-            compile=chosen.compile,
-        ),
+    job = Job(
+        network=settings.network(model),
+        recipe=plan,
+        train_set=train_set,
+        valid_set=valid_set,
         watch=test_set,
+        seed=chosen.seed,
         name=model,
     )
+    engine = Engine(
+        device=device(),
+        workers=chosen.workers,
+        deterministic=chosen.deterministic,
+        compile=chosen.compile,
+    )
+    fitted = train(job, state=state, engine=engine)
     if not current().first:
         return
     weights = paths.weights(model)
     card = Card(
-        network=settings.network(model),
+        network=job.network,
         width=plan.width,
         options=dict(plan.options),
         image_size=plan.image_size,
         mean=plan.mean,
         std=plan.std,
-        threshold=found.threshold,
+        threshold=fitted.threshold,
         data=train_set.fingerprint,
     )
-    save(found.detector, card, weights)
-    cost = found.cost | {"disk_mib": round(weights.stat().st_size / 2**20, 1)}
+    save(fitted.detector, card, weights)
+    cost = fitted.cost | {"disk_mib": round(weights.stat().st_size / 2**20, 1)}
     start = {"start": sha256(Path(plan.pretrained))} if isinstance(plan.pretrained, str) else {}
     write_json(paths.training(model), {"recipe": asdict(plan), "cost": cost} | start)
-    write_csv(paths.training_log(model), pd.DataFrame(found.log), digits=6)
+    write_csv(paths.training_log(model), pd.DataFrame(fitted.log), digits=6)
     with whole(paths.epochs(model)) as path:
-        _watched(found, test_set).to_parquet(path, index=False)
+        _watched(fitted, test_set).to_parquet(path, index=False)
     shutil.rmtree(state, ignore_errors=True)
 
 
-def _watched(found: Fit, test_set: Packed) -> pd.DataFrame:
+def _watched(fitted: Fit, test_set: Packed) -> pd.DataFrame:
     """Margins of the test images after each epoch: for a figure, without their labels."""
-    epochs = len(found.watched)
+    epochs = len(fitted.watched)
     return pd.DataFrame(
         {
             "epoch": np.repeat(np.arange(1, epochs + 1), len(test_set)),
             "id": test_set.ids * epochs,
-            "margin": found.watched.ravel(),
+            "margin": fitted.watched.ravel(),
         }
     )
 

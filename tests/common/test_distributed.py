@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.training import run
 
 from facetell.common.distributed import World, launch
 from facetell.common.errors import UserError
 from facetell.images.packed import Packed
 from facetell.training.recipe import Recipe
-from facetell.training.trainer import train
 
 RECIPE = Recipe(
     image_size=64, epochs=2, batch_size=20, lr=0.01, optimizer="sgd", schedule="plateau",
@@ -23,11 +23,8 @@ RECIPE = Recipe(
 def fit(home: str, target: str, network: str, recipe: Recipe) -> None:
     """What each process does; it leaves what it has learnt in a file of its own."""
     torch.set_num_threads(1)
-    sets = [Packed(Path(home) / f"{split}.arrow") for split in ("train", "valid")]
-    found = train(
-        network, recipe, *sets, seed=0, state=Path(target) / "state",
-        watch=Packed(Path(home) / "test.arrow"), say=lambda line: None,
-    )  # fmt: skip
+    watch = Packed(Path(home) / "test.arrow")
+    found = run(Path(home), Path(target) / "state", recipe, network, changes={"watch": watch})
     content = {
         "weights": found.detector.state_dict(),
         "log": found.log,

@@ -20,6 +20,9 @@ def fit(pixels: np.ndarray, size: int) -> torch.Tensor:
 
     This is the only way by which an image reaches a detector, in training, scoring, explaining
     and for a user's own photo.
+
+    >>> fit(np.zeros((100, 80, 3), np.uint8), 64).shape
+    torch.Size([3, 64, 64])
     """
     image = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)
     if image.shape[1:] == (size, size):
@@ -28,25 +31,48 @@ def fit(pixels: np.ndarray, size: int) -> torch.Tensor:
 
 
 class Images(Dataset):
-    """Items are (index, uint8 (3, size, size), label); index counts within the packed file."""
+    """Packed images as a detector gets them.
+
+    Items are (index, uint8 (3, size, size), label); index counts within the packed file.
+
+    >>> from facetell.dataset.demo import packed_demo
+    >>> images = Images(packed_demo("demo")["test"], size=32)
+    >>> index, pixels, label = images[0]
+    >>> index, pixels.shape, pixels.dtype
+    (0, torch.Size([3, 32, 32]), torch.uint8)
+    """
+
+    def __init__(self, packed: Packed, size: int) -> None:
+        self.packed, self.size = packed, size
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    def __getitem__(self, index: int) -> tuple[int, torch.Tensor, int]:
+        pixels = fit(decode(self.packed.image(index)), self.size)
+        return index, pixels, int(self.packed.labels[index])
+
+
+class TrainingImages(Images):
+    """The same, augmented anew in every ``epoch``, which the caller counts up.
+
+    ``augment`` takes and gives uint8 (3, size, size). What it draws, and the order of
+    ``training_order``, follow from ``seed``, the epoch and the image alone.
+    """
 
     def __init__(
         self,
         packed: Packed,
         size: int,
         *,
-        augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
-        seed: int = 0,
-        epoch: int = 0,
+        augment: Callable[[torch.Tensor], torch.Tensor] | None,
+        seed: int,
     ) -> None:
-        self.packed, self.size, self.seed, self.epoch = packed, size, seed, epoch
-        self.augment = augment
-
-    def __len__(self) -> int:
-        return len(self.packed)
+        super().__init__(packed, size)
+        self.augment, self.seed, self.epoch = augment, seed, 0
 
     def __getitem__(self, index: int) -> tuple[int, torch.Tensor, int]:
-        image = fit(decode(self.packed.image(index)), self.size)
+        index, image, label = super().__getitem__(index)
         if self.augment is not None:
             # seeded per image and epoch: the same whatever the number of workers, and no draw
             # is taken from the stream that dropout uses
@@ -55,10 +81,10 @@ class Images(Dataset):
             generator.manual_seed(seed_of(self.seed, self.epoch, index))
             image = self.augment(image)
             generator.set_state(before)
-        return index, image, int(self.packed.labels[index])
+        return index, image, label
 
 
-def training_order(images: Images, batch_size: int) -> list[list[int]]:
+def training_order(images: TrainingImages, batch_size: int) -> list[list[int]]:
     """Indices of each batch of an epoch, shuffled by the images' seed and epoch.
 
     A last batch of one is left out: batch norm has nothing to average there.
@@ -72,7 +98,7 @@ def training_order(images: Images, batch_size: int) -> list[list[int]]:
 
 
 def training_batches(
-    images: Images, order: list[list[int]], workers: int = 0, world: World = ALONE
+    images: TrainingImages, order: list[list[int]], workers: int = 0, world: World = ALONE
 ) -> DataLoader:
     """The part of every batch that falls to this process, in the order given."""
     mine = [batch[world.rank :: world.size] for batch in order]
@@ -95,6 +121,10 @@ def scoring_batches(
 
 
 def to_unit(batch: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """uint8 (B, 3, S, S) to float32 in [0, 1] on the device, channels last in memory."""
+    """uint8 (B, 3, S, S) to float32 in [0, 1] on the device, channels last in memory.
+
+    >>> to_unit(torch.full((1, 3, 1, 1), 255, dtype=torch.uint8), torch.device("cpu")).flatten()
+    tensor([1., 1., 1.])
+    """
     pixels = batch.to(device, non_blocking=True)
     return pixels.to(torch.float32, memory_format=torch.channels_last).div_(255)

@@ -18,28 +18,35 @@ def margins(
     images: Images,
     device: torch.device,
     *,
-    numbers: torch.dtype = torch.float32,
+    dtype: torch.dtype = torch.float32,
     workers: int = 0,
     world: World = ALONE,
 ) -> np.ndarray:
     """Margins of all images in their order, float64 (N,); the detector's mode is restored.
 
     The processes of ``world`` share the images, and each gets the margins of all.
+
+    >>> from facetell.dataset.demo import packed_demo
+    >>> from facetell.models import build
+    >>> network = build("simplenet", image_size=64)
+    >>> detector = Detector(network, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+    >>> margins(detector, Images(packed_demo("demo")["test"], 64), torch.device("cpu")).shape
+    (8,)
     """
     with evaluating(detector), torch.inference_mode():
         parts = [
-            to_numpy(margin_of(detector, to_unit(pixels, device), numbers))
+            to_numpy(margin_of(detector, to_unit(pixels, device), dtype))
             for _, pixels, _ in scoring_batches(images, BATCH, workers, world)
         ]
     return np.array(world.interleaved(np.concatenate(parts).tolist() if parts else []))
 
 
 def margin_of(
-    detector: Detector, inputs: torch.Tensor, numbers: torch.dtype = torch.float32
+    detector: Detector, inputs: torch.Tensor, dtype: torch.dtype = torch.float32
 ) -> torch.Tensor:
     """Margins of one batch in [0, 1] (B, 3, S, S), float32 (B,), on the device of the batch."""
     inputs = inputs.contiguous(memory_format=torch.channels_last)
-    with torch.autocast(inputs.device.type, numbers, enabled=numbers != torch.float32):
+    with torch.autocast(inputs.device.type, dtype, enabled=dtype != torch.float32):
         return detector.margin(inputs)
 
 

@@ -16,6 +16,10 @@ def multiply_adds(detector: Detector, image_size: int) -> int:
 
     Counted by torch's flop counter (two operations per multiply-add); normalisation, activations
     and poolings are not counted, as is usual.
+
+    >>> detector = Detector(torch.nn.Conv2d(3, 8, 5, padding=2), (0.5,) * 3, (0.5,) * 3)
+    >>> multiply_adds(detector, 32) == 3 * 8 * 5**2 * 32**2
+    True
     """
     mode = detector.training
     image = torch.zeros(1, 3, image_size, image_size, device=detector.mean.device)

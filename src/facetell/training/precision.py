@@ -14,44 +14,50 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
-from facetell.common.errors import UserError
 from facetell.common.files import write_json
 from facetell.models.detector import Detector
 from facetell.training.recipe import Recipe
 
-PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 GAIN = 1.1  # how much faster bfloat16 must be: less could be noise, and float32 is exact
 LONG = 2.0  # seconds: a step that takes longer is timed once, not three times
 
 
-def number_format(
+def autocast_dtype(
     network: str, detector: Detector, recipe: Recipe, device: torch.device
 ) -> torch.dtype:
-    """The recipe's precision as a torch type; ``auto`` is measured on a processor.
+    """The recipe's precision as a torch dtype; ``auto`` is measured on a processor.
 
     On a GPU ``auto`` is bfloat16 where the hardware has it, else float16 (with loss scaling).
     Measurements are kept in ``$XDG_CACHE_HOME/facetell/precision.json`` (``~/.cache`` if unset),
     so that the same seed gives the same numbers on this machine ever after. The detector is left
     as it was.
+
+    >>> from facetell.models import build
+    >>> network = build("simplenet", image_size=64)
+    >>> detector = Detector(network, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+    >>> recipe = Recipe(image_size=64, epochs=1, batch_size=8, lr=0.1, precision="bfloat16")
+    >>> autocast_dtype("simplenet", detector, recipe, torch.device("cpu"))
+    torch.bfloat16
     """
-    if recipe.precision not in PRECISIONS:
-        raise UserError(f"precision: no {recipe.precision!r}; there are {', '.join(PRECISIONS)}")
     if recipe.precision != "auto":
         return getattr(torch, recipe.precision)
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    if not _has_bfloat16():
+    if not has_bfloat16():
         return torch.float32  # emulated: slower by far, and slow to find out
-    file, key = _notes(), _key(network, recipe)
+    file, key = _cache_file(), _key(network, recipe)
     known: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
     if key not in known:
-        known[key] = round(_gain(detector, recipe, device), 3)
+        known[key] = round(bfloat16_gain(detector, recipe, device), 3)
         write_json(file, known)
     return torch.bfloat16 if known[key] >= GAIN else torch.float32
 
 
-def _gain(detector: Detector, recipe: Recipe, device: torch.device) -> float:
-    """Speed of a bfloat16 step over that of a float32 step (forward and backward)."""
+def bfloat16_gain(detector: Detector, recipe: Recipe, device: torch.device) -> float:
+    """Speed of a bfloat16 step over that of a float32 step (forward and backward).
+
+    The detector and torch's random numbers are left as they were.
+    """
     size = recipe.image_size
     count = min(recipe.micro_batch or recipe.batch_size, recipe.batch_size)
     own = torch.Generator().manual_seed(0)
@@ -60,19 +66,19 @@ def _gain(detector: Detector, recipe: Recipe, device: torch.device) -> float:
     buffers = {name: value.clone() for name, value in detector.named_buffers()}
     mode, random = detector.training, torch.get_rng_state()
 
-    def step(numbers: torch.dtype) -> float:
+    def step(dtype: torch.dtype) -> float:
         started = time.perf_counter()
-        with torch.autocast(device.type, numbers, enabled=numbers != torch.float32):
+        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             loss = cross_entropy(detector(images).float(), labels)
         loss.backward()
         return time.perf_counter() - started
 
-    formats = (torch.float32, torch.bfloat16)
+    dtypes = (torch.float32, torch.bfloat16)
     detector.train(count > 1)
-    first = [step(numbers) for numbers in formats]  # kernels are chosen and compiled here
+    first = [step(dtype) for dtype in dtypes]  # kernels are chosen and compiled here
     rounds = 1 if max(first) > LONG else 3
     # in turns, so that a busy moment of the machine meets both
-    times = [[step(numbers) for numbers in formats] for _ in range(rounds)]
+    times = [[step(dtype) for dtype in dtypes] for _ in range(rounds)]
     detector.zero_grad(set_to_none=True)
     detector.train(mode)
     torch.set_rng_state(random)
@@ -82,13 +88,14 @@ def _gain(detector: Detector, recipe: Recipe, device: torch.device) -> float:
     return min(row[0] for row in times) / min(row[1] for row in times)
 
 
-def _has_bfloat16() -> bool:
+def has_bfloat16() -> bool:
+    """Whether this processor computes in bfloat16 natively."""
     # newer than our oldest torch
     native: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(native.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
-def _notes() -> Path:
+def _cache_file() -> Path:
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "facetell" / "precision.json"
 

@@ -31,11 +31,18 @@ class Fitted(NamedTuple):
     cost: dict[str, Any]
 
 
-def fit(train: Images, valid: Images, device: torch.device, *, seed: int = 0) -> Fitted:
+def fit(train: Images, valid: Images, device: torch.device, *, seed: int) -> Fitted:
     """Logistic regression on ``facetell.images.spectra.features``; penalty and threshold by
     validation.
 
     At most ``LIMIT`` training images, drawn with ``seed``.
+
+    >>> from facetell.dataset.demo import packed_demo
+    >>> sets = packed_demo("demo")
+    >>> train, valid = (Images(sets[split], size=64) for split in ("train", "valid"))
+    >>> fitted = fit(train, valid, torch.device("cpu"), seed=0)
+    >>> fitted.recipe["C"] in STRENGTHS
+    True
     """
     started = time.perf_counter()
     order = np.random.default_rng(seed).permutation(len(train))[:LIMIT]
@@ -65,13 +72,14 @@ def fit(train: Images, valid: Images, device: torch.device, *, seed: int = 0) ->
     return Fitted(detector, threshold, recipe, cost)
 
 
-def _features(images: Images, places: np.ndarray, device: torch.device) -> np.ndarray:
-    found = []
+def _features(images: Images, indices: np.ndarray, device: torch.device) -> np.ndarray:
+    batches = []
     with torch.inference_mode():
-        for at in progress(range(0, len(places), BATCH), "spectra"):
-            pixels = torch.stack([images[int(place)][1] for place in places[at : at + BATCH]])
-            found.append(features(to_unit(pixels, device)).double().cpu().numpy())
-    return np.concatenate(found)
+        for start in progress(range(0, len(indices), BATCH), "spectra"):
+            chosen = indices[start : start + BATCH]
+            pixels = torch.stack([images[int(index)][1] for index in chosen])
+            batches.append(features(to_unit(pixels, device)).double().cpu().numpy())
+    return np.concatenate(batches)
 
 
 def _detector(scaler: StandardScaler, fitted: LogisticRegression, size: int) -> Detector:

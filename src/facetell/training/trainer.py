@@ -1,27 +1,21 @@
-"""Training: one loop for every network; the checkpoint is chosen on validation images alone."""
+"""Training: one loop for every network; the epoch and the threshold are chosen on validation."""
 
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
-from torch.nn.functional import cross_entropy
-from torch.nn.parallel import DistributedDataParallel
 
-from facetell.common.distributed import SynchronisedBatchNorm, World, current
+from facetell.common.distributed import ALONE, World, current
 from facetell.common.errors import UserError
-from facetell.common.files import whole
-from facetell.common.machine import default_workers, repeatable
+from facetell.common.machine import repeatable
 from facetell.common.progress import progress
 from facetell.common.seeding import seed_of
-from facetell.images.loading import Images, to_unit, training_batches, training_order
+from facetell.images.loading import Images, TrainingImages, training_batches, training_order
 from facetell.images.packed import Packed
 from facetell.metrics.ranking import auc, best_threshold
 from facetell.models.detector import Detector
@@ -29,10 +23,11 @@ from facetell.models.factory import build, head_of, parameter_count
 from facetell.models.inference import margins
 from facetell.models.pretrained import load_weights
 from facetell.training.augmentations import augmentation
+from facetell.training.checkpoint import Checkpoint, History, State, owner_of
 from facetell.training.cost import machine_name, multiply_adds, peak_memory
-from facetell.training.optimisation import Schedule, optimizer
-from facetell.training.precision import number_format
-from facetell.training.recipe import Recipe
+from facetell.training.job import PROCESSOR, Engine, Job
+from facetell.training.precision import autocast_dtype
+from facetell.training.updater import Updater
 
 Say = Callable[[str], None]
 LOOK_EVERY = 20  # steps on a GPU between looks at the loss: each look waits for the GPU
@@ -42,7 +37,8 @@ LOOK_EVERY = 20  # steps on a GPU between looks at the loss: each look waits for
 class Fit:
     """The result of ``train``: the detector at its best epoch, and how it got there.
 
-    ``watched`` (epochs, N) are the margins of ``watch`` after each epoch; nothing depends on them.
+    ``watched`` (epochs, N) are the margins of ``job.watch`` after each epoch; nothing depends on
+    them.
     """
 
     detector: Detector
@@ -52,264 +48,222 @@ class Fit:
     watched: np.ndarray
 
 
-@dataclass(frozen=True, kw_only=True)
-class Engine:
-    """How the machine is used; none of it changes what is learnt, but for rounding.
-
-    ``workers`` are processes that decode images beside the training (None: as the device wants);
-    ``deterministic`` allows only algorithms that give the same bits every time, which matters on a
-    GPU; ``compile`` passes the network through ``torch.compile`` (needs a C++ compiler).
-    """
-
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    workers: int | None = None
-    deterministic: bool = False
-    compile: bool = False
+def to_stderr(line: str) -> None:
+    """Print a line where progress goes."""
+    print(line, file=sys.stderr)
 
 
-def train(
-    network: str,
-    recipe: Recipe,
-    train_set: Packed,
-    valid_set: Packed,
-    *,
-    seed: int,
-    state: Path,
-    engine: Engine = Engine(),
-    watch: Packed | None = None,
-    name: str | None = None,
-    say: Say = lambda line: print(line, file=sys.stderr),
-) -> Fit:
-    """Train ``network`` by ``recipe``; what was done before a kill is taken up again.
+def silent(line: str) -> None:
+    """Print nothing."""
+
+
+def train(job: Job, *, state: Path, engine: Engine = PROCESSOR, say: Say = to_stderr) -> Fit:
+    """Train, validate after every epoch, and keep the epoch that is best by the recipe.
 
     In a process group (``facetell.common.distributed``) every process calls this, with the same
     arguments; together they compute what one would.
 
     Parameters
     ----------
-    network : key for ``facetell.models.build``.
-    train_set, valid_set : the only images that training, checkpoint and threshold depend on.
     state : folder for the resumable state, written after every epoch. It is taken up only if it
         was made by the same network, recipe, seed and images; afterwards the caller removes it.
-    watch : images to score after every epoch, to be drawn; their labels are never looked at.
-    name : what the model is called in messages; the network's key if None.
     say : gets a line of text per epoch.
 
     Raises
     ------
-    UserError : the loss is no longer finite (names epoch, step, learning rate and images).
+    UserError : the loss is no longer finite (names epoch, step, learning rate and images), or the
+        recipe does not fit the network.
+
+    >>> from facetell.dataset.demo import packed_demo
+    >>> from facetell.training.recipe import Recipe
+    >>> sets = packed_demo("demo")
+    >>> recipe = Recipe(image_size=64, epochs=2, batch_size=8, lr=1e-3, precision="float32")
+    >>> job = Job(network="simplenet", recipe=recipe, seed=0,
+    ...           train_set=sets["train"], valid_set=sets["valid"])
+    >>> fit = train(job, state=Path("state"), say=silent)
+    >>> len(fit.log), fit.cost["epochs"]
+    (2, 2)
     """
-    world = current()
-    if not world.first:
-        say = lambda line: None  # noqa: E731
+    world, recipe = current(), job.recipe
+    say = say if world.first else silent
     with repeatable(engine.deterministic, engine.device):
-        torch.manual_seed(seed)
-        name = name or network
-        run = _Run(network, name, recipe, train_set, valid_set, watch, seed, engine, world, say)
-        run.resume(state)
-        bar = progress(None, f"training {name}", recipe.epochs * run.steps, show=world.first)
-        bar.update(run.epoch * run.steps)
-        while run.epoch < recipe.epochs and not run.schedule.finished:
-            row = run.one_epoch(bar)
-            say(
-                f"{name} epoch {run.epoch}/{recipe.epochs}: loss {row['train_loss']:.4f}, "
-                f"validation loss {row['valid_loss']:.4f}, accuracy {row['valid_accuracy']:.4f}, "
-                f"AUC {row['valid_auc']:.4f}, {run.seconds:.0f} s"
-            )
-            run.save(state)
-        bar.close()
-        if run.schedule.finished and run.epoch < recipe.epochs:
-            say(f"{name}: the learning rate fell below {recipe.stop_below:g}, training ended")
-        return run.result()
+        torch.manual_seed(job.seed)
+        trainer = Trainer(job, engine, world=world, say=say)
+        history, checkpoint = trainer.history, Checkpoint(state, owner_of(job, trainer.dtype))
+        if saved := checkpoint.load(say):
+            trainer.load_state_dict(saved)
+            say(f"{job.title}: going on after epoch {history.epoch}")
+        updates = recipe.epochs * trainer.steps
+        with progress(None, f"training {job.title}", updates, show=world.first) as bar:
+            bar.update(history.epoch * trainer.steps)
+            while not trainer.finished:
+                say(_line(job, trainer.one_epoch(bar), history.seconds))
+                if world.first:
+                    checkpoint.save(trainer.state_dict())
+        if history.epoch < recipe.epochs:
+            say(f"{job.title}: the learning rate fell below {recipe.stop_below:g}, training ended")
+        return trainer.result()
 
 
-@dataclass
-class _Run:
-    """A training under way: what is fixed, and below it what changes and is saved."""
+def _line(job: Job, row: dict[str, float], seconds: float) -> str:
+    return (
+        f"{job.title} epoch {row['epoch']}/{job.recipe.epochs}: loss {row['train_loss']:.4f}, "
+        f"validation loss {row['valid_loss']:.4f}, accuracy {row['valid_accuracy']:.4f}, "
+        f"AUC {row['valid_auc']:.4f}, {seconds:.0f} s"
+    )
 
-    network: str
-    name: str
-    recipe: Recipe
-    train_set: Packed
-    valid_set: Packed
-    watch: Packed | None
-    seed: int
-    engine: Engine
-    world: World
-    say: Say
 
-    epoch: int = 0  # epochs that are done
-    seconds: float = 0.0  # spent in them
-    best: tuple[float, float] = (-float("inf"), -float("inf"))  # (recipe.select, - loss)
-    best_epoch: int = 0
-    log: list[dict[str, float]] = field(default_factory=list)
-    weights: dict[str, torch.Tensor] = field(default_factory=dict)  # of the best epoch
-    watched: list[torch.Tensor] = field(default_factory=list)  # margins per epoch
+def initial_detector(job: Job, device: torch.device, say: Say = silent) -> Detector:
+    """The job's network before training: random weights, published ones, or those of a file.
 
-    def __post_init__(self) -> None:
-        recipe, device = self.recipe, self.engine.device
-        self.workers = default_workers(device) if self.engine.workers is None else (
-            self.engine.workers
-        )  # fmt: skip
-        self.detector = Detector(self._network(), recipe.mean, recipe.std).to(device)
-        self.detector.to(memory_format=torch.channels_last)
+    Raises
+    ------
+    UserError : as ``build`` and ``load_weights`` do, or the recipe trains the head alone and the
+        network does not say what that is.
+    """
+    recipe = job.recipe
+    network = build(
+        job.network,
+        width=recipe.width,
+        image_size=recipe.image_size,
+        published=recipe.pretrained is True,
+        **recipe.options,
+    )
+    if isinstance(recipe.pretrained, str):
+        fresh = load_weights(network, recipe.pretrained)
+        say(
+            f"{job.title}: weights of {recipe.pretrained}"
+            + (f"; from random ones: {', '.join(fresh)}" if fresh else "")
+        )
+    if recipe.head_epochs and not head_of(network):
+        raise UserError(f"head_epochs: {job.network} does not say what its classifier is")
+    detector = Detector(network, recipe.mean, recipe.std).to(device)
+    return detector.to(memory_format=torch.channels_last)
+
+
+class Trainer:
+    """A training under way: ``one_epoch`` after the other until it is ``finished``.
+
+    Attributes
+    ----------
+    detector : as it is now; ``result`` gives it as it was after the best epoch.
+    images : the training images, as they are augmented.
+    updater : optimiser and schedule.
+    steps : updates per epoch.
+    history : what the epochs have come to.
+
+    >>> from facetell.dataset.demo import packed_demo
+    >>> from facetell.training.recipe import Recipe
+    >>> sets = packed_demo("demo")
+    >>> recipe = Recipe(image_size=64, epochs=1, batch_size=8, lr=1e-3, precision="float32")
+    >>> job = Job(network="simplenet", recipe=recipe, seed=0,
+    ...           train_set=sets["train"], valid_set=sets["valid"])
+    >>> trainer = Trainer(job)
+    >>> while not trainer.finished:
+    ...     row = trainer.one_epoch()
+    >>> trainer.history.epoch, list(row)[:3]
+    (1, ['epoch', 'lr', 'train_loss'])
+    """
+
+    PARTS = ("optimizer", "schedule", "scaler")  # of the updater, with a state of their own
+
+    def __init__(
+        self, job: Job, engine: Engine = PROCESSOR, *, world: World = ALONE, say: Say = silent
+    ) -> None:
+        """Random weights follow from torch's seed, which the caller sets."""
+        self.job, self.engine, self.world, self.history = job, engine, world, History()
+        recipe, device = job.recipe, engine.device
         augment = augmentation(recipe.augment, recipe.image_size)
-        self.images = Images(self.train_set, recipe.image_size, augment=augment, seed=self.seed)
+        self.images = TrainingImages(
+            job.train_set, recipe.image_size, augment=augment, seed=job.seed
+        )
         self.steps = len(training_order(self.images, recipe.batch_size))
-        self.optimizer = optimizer(self.detector, recipe)
-        self.schedule = Schedule(self.optimizer, recipe, self.steps)
-        self.numbers = self.world.agreed(
-            number_format(self.network, self.detector, recipe, device) if self.world.first else None
+        self.detector = initial_detector(job, device, say)
+        self.dtype: torch.dtype = world.agreed(
+            autocast_dtype(job.network, self.detector, recipe, device) if world.first else None
         )
-        self.scaler = torch.amp.GradScaler(device.type, enabled=self.numbers == torch.float16)
+        self.updater = Updater(self.detector, recipe, self.steps, dtype=self.dtype, world=world)
         self.multiply_adds = multiply_adds(self.detector, recipe.image_size)
-        if self.engine.compile:
+        if engine.compile:
             self.detector.network.compile()
-        self.answers: nn.Module = self.detector  # with several processes, wrapped in each phase
 
-    def _network(self) -> nn.Module:
-        recipe, given = self.recipe, self.recipe.pretrained
-        network = build(
-            self.network,
-            width=recipe.width,
-            image_size=recipe.image_size,
-            published=given is True,
-            **recipe.options,
-        )
-        if isinstance(given, str):
-            fresh = load_weights(network, given)
-            self.say(
-                f"{self.name}: weights of {given}"
-                + (f"; from random ones: {', '.join(fresh)}" if fresh else "")
-            )
-        return network
+    @property
+    def finished(self) -> bool:
+        """All epochs are done, or the learning rate has fallen below the recipe's floor."""
+        return self.history.epoch >= self.job.recipe.epochs or self.updater.schedule.finished
 
-    def one_epoch(self, bar: Any) -> dict[str, float]:
-        """Train on every image once, validate, keep the weights if they are the best so far."""
-        started = time.monotonic()
-        row = {"epoch": self.epoch + 1, "lr": self.schedule.lr}
-        self.images.epoch = self.epoch
-        # a fresh stream for dropout, so that a resumed run draws as an uninterrupted one does
-        torch.manual_seed(seed_of(self.seed, self.epoch, self.world.rank))
-        self._begin_phase()
-        row |= self._train(bar)
-        row |= self._validate()
-        self.schedule.epoch(row["valid_loss"])
-        self.log.append(row)
+    def one_epoch(self, bar: Any = None) -> dict[str, float]:
+        """Train on every image once, validate, keep the weights if they are the best so far.
+
+        ``bar`` is told of every update (``facetell.common.progress``). Returns the row of the log.
+        """
+        started, history = time.monotonic(), self.history
+        row = {"epoch": history.epoch + 1, "lr": self.updater.schedule.lr}
+        row |= self.train_one_epoch(bar)
+        row |= self.validate()
+        self.updater.schedule.epoch(row["valid_loss"])
+        history.log.append(row)
         by = {"auc": row["valid_auc"], "accuracy": row["valid_accuracy"], "loss": 0.0}
-        if (key := (by[self.recipe.select], -row["valid_loss"])) > self.best:
-            self.best, self.best_epoch = key, self.epoch + 1
+        if (key := (by[self.job.recipe.select], -row["valid_loss"])) > history.best:
+            history.best, history.best_epoch = key, history.epoch + 1
             weights = self.detector.network.state_dict()
-            self.weights = {name: value.detach().cpu().clone() for name, value in weights.items()}
-        self.epoch += 1
-        self.seconds += time.monotonic() - started
-        if self.watch is not None:
-            scores = self._margins(self.watch, self.numbers)
-            self.watched.append(torch.from_numpy(scores).float())
+            history.weights = {name: one.detach().cpu().clone() for name, one in weights.items()}
+        history.epoch += 1
+        history.seconds += time.monotonic() - started
+        if self.job.watch is not None:
+            scores = self._margins(self.job.watch, self.dtype)
+            history.watched.append(torch.from_numpy(scores).float())
         return row
 
-    def _begin_phase(self) -> None:
-        """Freeze the body while only the head is trained; with several processes, wrap anew."""
-        body_frozen = self.epoch < self.recipe.head_epochs
-        heads = tuple(f"{name}." for name in head_of(self.detector.network))
-        if body_frozen and not heads:
-            raise UserError(f"head_epochs: {self.network} does not say what its classifier is")
-        self.detector.train()
-        for name, parameter in self.detector.network.named_parameters():
-            parameter.requires_grad_(not body_frozen or name.startswith(heads))
-        if body_frozen:
-            self.detector.eval()  # the body's batch norm keeps its statistics
-            for name in head_of(self.detector.network):
-                self.detector.network.get_submodule(name).train()
-        if self.world.size > 1:
-            self.answers = DistributedDataParallel(self.detector)
-
-    def _train(self, bar: Any) -> dict[str, float]:
-        order = training_order(self.images, self.recipe.batch_size)
-        batches = training_batches(self.images, order, self.workers, self.world)
+    def train_one_epoch(self, bar: Any = None) -> dict[str, float]:
+        """Update by every batch once: train_loss and train_accuracy, as they were on the way."""
+        bar = progress(None, "", show=False) if bar is None else bar
+        self.images.epoch = epoch = self.history.epoch
+        # a fresh stream for dropout, so that a resumed run draws as an uninterrupted one does
+        torch.manual_seed(seed_of(self.job.seed, epoch, self.world.rank))
+        self.updater.begin_epoch(epoch)
+        order = training_order(self.images, self.job.recipe.batch_size)
+        batches = training_batches(self.images, order, self.engine.decoders, self.world)
         total, seen = 0.0, 0
         correct = torch.zeros((), dtype=torch.int64)
         recent: list[tuple[torch.Tensor, int, torch.Tensor]] = []
         every = LOOK_EVERY if self.engine.device.type == "cuda" else 1
         for step, (indices, pixels, labels) in enumerate(batches, start=1):
-            loss, hits = self._step(pixels, labels, len(order[step - 1]))
+            loss, hits = self.updater.update(pixels, labels, len(order[step - 1]))
             recent.append((loss, step, indices))
             correct = correct + hits
             bar.update()
             if len(recent) == every or step == len(order):
-                total += self._looked_at(recent)
-                seen += sum(len(images) for _, _, images in recent)
+                total += self._finite_sum(recent)
+                seen += sum(len(indices) for _, _, indices in recent)
                 bar.set_postfix(loss=f"{total / seen:.3f}", refresh=False)
                 recent.clear()
         total, right, count = self.world.total(total, float(correct), seen)
         return {"train_loss": total / count, "train_accuracy": right / count}
 
-    def _step(
-        self, pixels: torch.Tensor, labels: torch.Tensor, batch: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """One update by a batch of ``batch`` images, of which these fall to this process.
-
-        Returns the summed loss over this process's images, and how many of them were right.
-        """
-        device, mixed = self.engine.device, self.numbers != torch.float32
-        self.optimizer.zero_grad(set_to_none=True)
-        parts = self._parts(len(labels), batch)
-        losses, hits = [], []
-        for number, part in enumerate(parts, start=1):
-            inputs = to_unit(pixels[part], device)
-            truth = labels[part].to(device, non_blocking=True)
-            with ExitStack() as stack:
-                if self.world.size > 1:
-                    stack.enter_context(SynchronisedBatchNorm())
-                    if number < len(parts):
-                        stack.enter_context(self.answers.no_sync())  # type: ignore[operator]
-                with torch.autocast(device.type, self.numbers, enabled=mixed):
-                    logits = self.answers(inputs).float()
-                loss = cross_entropy(
-                    logits, truth, label_smoothing=self.recipe.label_smoothing, reduction="sum"
-                )
-                # processes average their gradients: the factor turns that into the batch's mean
-                self.scaler.scale(loss * (self.world.size / batch)).backward()
-            losses.append(loss.detach())
-            hits.append((logits.argmax(1) == truth).sum())
-        self.scaler.unscale_(self.optimizer)
-        if self.recipe.clip:
-            nn.utils.clip_grad_norm_(self.detector.parameters(), self.recipe.clip)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        self.schedule.step()
-        return torch.stack(losses).sum(), torch.stack(hits).sum()
-
-    def _parts(self, mine: int, batch: int) -> list[slice]:
-        """Slices that go through the network in turn: equally many in every process."""
-        most = -(-batch // self.world.size)
-        count = -(-most // min(self.recipe.micro_batch or most, most))
-        count = min(count, max(1, batch // self.world.size))
-        edges = np.linspace(0, mine, count + 1).round().astype(int)
-        return [slice(start, stop) for start, stop in pairwise(edges)]
-
-    def _looked_at(self, recent: list[tuple[torch.Tensor, int, torch.Tensor]]) -> float:
+    def _finite_sum(self, recent: list[tuple[torch.Tensor, int, torch.Tensor]]) -> float:
         """Sum of the losses; an error that says where, if one is not finite."""
         losses = torch.stack([loss for loss, _, _ in recent]).double().cpu()
         finite = torch.isfinite(losses)
         if not finite.all():
             loss, step, indices = recent[int((~finite).nonzero()[0])]
-            ids = [self.train_set.ids[index] for index in indices.tolist()]
+            ids = [self.job.train_set.ids[index] for index in indices.tolist()]
             shown = ", ".join(ids[:8]) + (f" and {len(ids) - 8} more" if len(ids) > 8 else "")
             raise UserError(
-                f"{self.name}: loss {float(loss)} in epoch {self.epoch + 1}, step {step}, "
-                f"at learning rate {self.schedule.lr:g}, on the images {shown}: "
+                f"{self.job.title}: loss {float(loss)} in epoch {self.history.epoch + 1}, step "
+                f"{step}, at learning rate {self.updater.schedule.lr:g}, on the images {shown}: "
                 "lower lr, or set precision to float32"
             )
         return float(losses.sum())
 
-    def _validate(self) -> dict[str, float]:
-        scores = self._margins(self.valid_set, self.numbers)
-        labels = self.valid_set.labels
+    def validate(self) -> dict[str, float]:
+        """valid_loss, valid_accuracy and valid_auc of the detector as it is."""
+        scores = self._margins(self.job.valid_set, self.dtype)
+        labels = self.job.valid_set.labels
         if not np.isfinite(scores).all():
             raise UserError(
-                f"{self.name}: the answers on validation images are not finite after epoch "
-                f"{self.epoch + 1}: lower lr, or set precision to float32"
+                f"{self.job.title}: the answers on validation images are not finite after epoch "
+                f"{self.history.epoch + 1}: lower lr, or set precision to float32"
             )
         # the cross-entropy of two logits depends on their difference alone
         loss = np.logaddexp(0, np.where(labels == 1, -scores, scores)).mean()
@@ -319,75 +273,56 @@ class _Run:
             "valid_auc": auc(labels, scores),
         }
 
-    def _margins(self, packed: Packed, numbers: torch.dtype) -> np.ndarray:
+    def _margins(self, packed: Packed, dtype: torch.dtype) -> np.ndarray:
         return margins(
             self.detector,
-            Images(packed, self.recipe.image_size),
+            Images(packed, self.job.recipe.image_size),
             self.engine.device,
-            numbers=numbers,
-            workers=self.workers,
+            dtype=dtype,
+            workers=self.engine.decoders,
             world=self.world,
         )
 
     def result(self) -> Fit:
         """The detector at its best epoch, its threshold, and what the training cost."""
-        self.detector.network.load_state_dict(self.weights)
+        valid, history = self.job.valid_set, self.history
+        self.detector.network.load_state_dict(history.weights)
         self.detector.requires_grad_(True).eval()
-        device = self.engine.device
-        seen = self.epoch * sum(map(len, training_order(self.images, self.recipe.batch_size)))
+        cost = self._cost()
+        threshold = best_threshold(valid.labels, self._margins(valid, torch.float32))
+        watched = (
+            torch.stack(history.watched).double().numpy() if history.watched else np.empty((0, 0))
+        )
+        return Fit(self.detector, threshold, history.log, cost, watched)
+
+    def _cost(self) -> dict[str, Any]:
+        history, device = self.history, self.engine.device
+        images = sum(map(len, training_order(self.images, self.job.recipe.batch_size)))
         cost: dict[str, Any] = {
             "parameters": parameter_count(self.detector),
             "multiply_adds": self.multiply_adds,
-            "seconds": round(self.seconds, 1),
-            "images_per_second": round(seen / max(self.seconds, 1e-9), 1),
-            "epochs": self.epoch,
-            "best_epoch": self.best_epoch,
+            "seconds": round(history.seconds, 1),
+            "images_per_second": round(history.epoch * images / max(history.seconds, 1e-9), 1),
+            "epochs": history.epoch,
+            "best_epoch": history.best_epoch,
             "memory_mib": round(peak_memory()),
             "device": machine_name(device),
             "processes": self.world.size,
-            "precision": str(self.numbers).removeprefix("torch."),
+            "precision": str(self.dtype).removeprefix("torch."),
         }
         if device.type == "cuda":
             cost["gpu_memory_mib"] = round(torch.cuda.max_memory_allocated(device) / 2**20)
-        threshold = best_threshold(
-            self.valid_set.labels, self._margins(self.valid_set, torch.float32)
-        )
-        watched = torch.stack(self.watched).double().numpy() if self.watched else np.empty((0, 0))
-        return Fit(self.detector, threshold, self.log, cost, watched)
+        return cost
 
-    SAVED = ("epoch", "seconds", "best", "best_epoch", "log", "weights", "watched")
-    PARTS = ("detector", "optimizer", "schedule", "scaler")
+    def state_dict(self) -> State:
+        """All that changes in training: what ``facetell.training.checkpoint`` saves."""
+        parts = {name: getattr(self.updater, name).state_dict() for name in self.PARTS}
+        return vars(self.history) | {"detector": self.detector.state_dict()} | parts
 
-    def owner(self) -> dict[str, Any]:
-        """What a saved state must have in common with a run that takes it up."""
-        sets = (self.train_set, self.valid_set, self.watch)
-        return {
-            "network": self.network,
-            "recipe": {name: str(value) for name, value in asdict(self.recipe).items()},
-            "seed": self.seed,
-            "data": [part.fingerprint for part in sets if part is not None],
-            "numbers": str(self.numbers),
-        }
-
-    def save(self, folder: Path) -> None:
-        if not self.world.first:
-            return
-        content = {name: getattr(self, name) for name in self.SAVED}
-        content |= {name: getattr(self, name).state_dict() for name in self.PARTS}
-        content |= {"owner": self.owner()}
-        with whole(folder / "last.pt") as temporary:
-            torch.save(content, temporary)
-
-    def resume(self, folder: Path) -> None:
-        file = folder / "last.pt"
-        if not file.exists():
-            return
-        content = torch.load(file, map_location="cpu", weights_only=True)
-        if content["owner"] != self.owner():
-            self.say(f"{file} belongs to another recipe or other images: training starts anew")
-            return
-        for name in self.SAVED:
-            setattr(self, name, content[name])
+    def load_state_dict(self, state: State) -> None:
+        """Go on from the ``state_dict`` of a trainer of the same job."""
+        for name in vars(self.history):
+            setattr(self.history, name, state[name])
+        self.detector.load_state_dict(state["detector"])
         for name in self.PARTS:
-            getattr(self, name).load_state_dict(content[name])
-        self.say(f"{self.name}: going on after epoch {self.epoch}")
+            getattr(self.updater, name).load_state_dict(state[name])

@@ -1,0 +1,76 @@
+"""What is saved of a training after every epoch, so that a killed one goes on where it was."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from facetell.common.errors import brief
+from facetell.common.files import whole
+from facetell.training.job import Job
+
+FILE = "last.pt"
+State = dict[str, Any]
+
+
+@dataclass
+class History:
+    """What a training has come to after some epochs."""
+
+    epoch: int = 0  # epochs that are done
+    seconds: float = 0.0  # spent in them
+    best: tuple[float, float] = (-float("inf"), -float("inf"))  # (recipe.select, - loss)
+    best_epoch: int = 0
+    log: list[dict[str, float]] = field(default_factory=list)  # a row per epoch
+    weights: dict[str, torch.Tensor] = field(default_factory=dict)  # of the best epoch
+    watched: list[torch.Tensor] = field(default_factory=list)  # margins of job.watch per epoch
+
+
+class Checkpoint:
+    """The file ``last.pt`` in a folder: the state of one training, with a note of whose it is.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     Checkpoint(Path(folder), {"seed": 0}).save({"epoch": 2})
+    ...     print(Checkpoint(Path(folder), {"seed": 0}).load(print))
+    ...     print(Checkpoint(Path(folder), {"seed": 1}).load(lambda line: None))
+    {'epoch': 2}
+    None
+    """
+
+    def __init__(self, folder: Path, owner: State) -> None:
+        """``owner`` is what a state must have in common with a training that takes it up."""
+        self.file, self.owner = folder / FILE, owner
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Replace the file; whoever is killed here leaves the old one."""
+        with whole(self.file) as temporary:
+            torch.save({**state, "owner": self.owner}, temporary)
+
+    def load(self, say: Callable[[str], None]) -> State | None:
+        """The saved state; None if there is none, if it is damaged, or if it is another owner's."""
+        if not self.file.exists():
+            return None
+        try:
+            state = torch.load(self.file, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch raises many kinds
+            say(f"{self.file} cannot be read ({brief(error)}): training starts anew")
+            return None
+        if state.pop("owner", None) != self.owner:
+            say(f"{self.file} belongs to another recipe or other images: training starts anew")
+            return None
+        return state
+
+
+def owner_of(job: Job, dtype: torch.dtype) -> State:
+    """Network, recipe, seed, images and number format."""
+    sets = (job.train_set, job.valid_set, job.watch)
+    return {
+        "network": job.network,
+        "recipe": {name: str(value) for name, value in asdict(job.recipe).items()},
+        "seed": job.seed,
+        "data": [part.fingerprint for part in sets if part is not None],
+        "numbers": str(dtype),
+    }

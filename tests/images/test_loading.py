@@ -1,0 +1,40 @@
+"""Batches: every image once, whatever the workers; the middle of each, undistorted."""
+
+import numpy as np
+import torch
+
+from facetell.images.loading import (
+    TrainingImages,
+    fit,
+    scoring_batches,
+    training_batches,
+    training_order,
+)
+from facetell.images.packed import Packed
+from facetell.training.augmentations import augmentation
+
+
+def test_every_image_is_served_once_whatever_the_workers(packed_set):
+    images = TrainingImages(
+        Packed(packed_set / "train.arrow"), 64, augment=augmentation("flip", 64), seed=3
+    )
+    served = []
+    for workers in (0, 2):
+        batches = list(scoring_batches(images, 7, workers))
+        assert torch.cat([index for index, _, _ in batches]).tolist() == list(range(48))
+        shuffled = list(training_batches(images, training_order(images, 7), workers))
+        order = torch.cat([index for index, _, _ in shuffled]).tolist()
+        assert sorted(order) == list(range(48))
+        served.append((order, torch.cat([image for _, image, _ in shuffled])))
+    assert served[0][0] == served[1][0]
+    assert torch.equal(served[0][1], served[1][1])
+    images.epoch = 1
+    assert [i for batch in training_order(images, 7) for i in batch] != served[0][0]
+
+
+def test_fit_takes_the_middle_without_distortion():
+    wide = np.zeros((64, 128, 3), np.uint8)
+    wide[:, 32:96] = 200
+    assert (fit(wide, 64) == 200).all()
+    assert fit(wide[:, 32:96], 64).shape == (3, 64, 64)
+    assert fit(wide, 32).shape == (3, 32, 32)
