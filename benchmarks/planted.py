@@ -17,15 +17,11 @@ import pandas as pd
 import torch
 
 import pipeline  # noqa: F401  (puts this checkout's library first)
-from facetell.dataset.build import build
-from facetell.dataset.layouts import rows
-from facetell.dataset.rendered import write_archive
+from facetell.dataset.demo import packed_demo
+from facetell.dataset.rendered import RenderedSet
 from facetell.explain.survey.survey import planted
-from facetell.images.archive import open_archive
 from facetell.images.decoding import decode
 from facetell.images.loading import Images, fit, to_unit
-from facetell.images.packed import Packed
-from facetell.images.packing import pack
 from facetell.models.detector import Detector, load
 from facetell.models.inference import margin_of, margins, to_numpy
 
@@ -36,18 +32,13 @@ METRICS = ("rra", "rma", "pointing", "pointing_near")
 
 def rendered(home: Path, seed: int, singles: int, size: int) -> tuple[Images, pd.DataFrame]:
     """Fresh test images, packed, and their manifest in the same order."""
-    raw = home / "raw/demo"
-    raw.mkdir(parents=True)
-    write_archive(
-        raw / "demo.zip", seed=seed, size=size, train=2, valid=2, test=200,
+    content = RenderedSet(
+        seed=seed, size=size, train=2, valid=2, test=200,
         singles_per_kind=singles, artefacts_per_fake=3.25,
     )  # fmt: skip
-    with open_archive(raw) as archive:
-        tables = {"demo": rows("demo", archive)}
-        manifest = build(tables, home / "raw", valid=0, test=0, seed=0).manifest
-        test = manifest[manifest["split"] == "test"].reset_index(drop=True)
-        pack(test, {"demo": archive}, home / "test.arrow")
-    return Images(Packed(home / "test.arrow"), size), test
+    test = packed_demo(home, content, workers=2)["test"]
+    manifest = pd.read_parquet(home / "manifest.parquet")
+    return Images(test, size), manifest[manifest["split"] == "test"].reset_index(drop=True)
 
 
 def without(detector: Detector, images: Images, with_: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from facetell.common.errors import UserError
+from facetell.common.validation import checked
 from pipeline import paths
 from pipeline.settings import ImageSet, Settings
 from pipeline.stage import run
@@ -22,7 +23,7 @@ def fetch(name: str, chosen: ImageSet, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{name}.zip"
     if chosen.render:
-        render(target, chosen.render)
+        render(target, chosen.render, f"data.sets.{name}.render")
     elif chosen.root:
         from facetell.dataset.sources import folder as source
 
@@ -41,10 +42,10 @@ def fetch(name: str, chosen: ImageSet, folder: Path) -> None:
         )
 
 
-def render(target: Path, settings: dict[str, Any]) -> None:
-    from facetell.dataset.rendered import write_archive
+def render(target: Path, settings: dict[str, Any], where: str) -> None:
+    from facetell.dataset.rendered import RenderedSet, write_archive
 
-    write_archive(target, workers=os.cpu_count() or 1, **settings)
+    write_archive(target, checked(RenderedSet, settings, where), workers=os.cpu_count() or 1)
 
 
 def copy(given: list[Path], target: Path, sha256: str | None) -> None:

@@ -6,6 +6,8 @@ from facetell.common.files import whole, write_csv
 from facetell.dataset.build import build
 from facetell.dataset.layouts import rows
 from facetell.dataset.leaks import gate
+from facetell.dataset.manifest import check
+from facetell.dataset.splits import Splitting
 from facetell.images.archive import open_archive
 from facetell.images.reencoding import Treatment
 from pipeline import paths
@@ -23,19 +25,22 @@ def main() -> None:
     found = build(
         tables,
         raw,
-        valid=split.valid,
-        test=split.test,
-        seed=split.seed,
-        drop=split.leaks == "drop",
-        train_on=data.train_on,
-        uses={name: chosen.use for name, chosen in data.sets.items()},
+        Splitting(
+            valid=split.valid,
+            test=split.test,
+            seed=split.seed,
+            drop=split.leaks == "drop",
+            train_on=data.train_on,
+            uses={name: chosen.use for name, chosen in data.sets.items()},
+        ),
         launder=data.launder,
         harmonise=Treatment(harmonise=data.harmonise, **dict(data.harmonised)),
         workers=os.cpu_count() or 1,
     )
-    # listed before the gate: whoever is stopped there wants to see them
+    # listed before the checks: whoever is stopped there wants to see them
     write_csv(paths.LEAKS, found.leaks)
     write_csv(paths.SET_ASIDE, found.aside)
+    check(found.manifest, str(paths.SET_ASIDE))
     gate(found.leaks, split.leaks, str(paths.LEAKS))
     with whole(paths.MANIFEST) as path:
         found.manifest.to_parquet(path, index=False)

@@ -12,7 +12,7 @@ from torch import nn
 
 import facetell.app.photo as photo
 from facetell.app.command_line import main
-from facetell.dataset.rendered import plan, render
+from facetell.dataset.rendered import RenderedSet, plan, render
 from facetell.evaluation.perturbations.degradation import blur
 from facetell.explain import explain
 from facetell.images.decoding import decode
@@ -42,7 +42,7 @@ def weights(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def face(tmp_path) -> Path:
-    row = plan(train=4, valid=0, test=0, singles_per_kind=0)[0]
+    row = plan(RenderedSet(seed=0, train=4, valid=0, test=0, singles_per_kind=0))[0]
     path = tmp_path / "face.jpg"
     Image.fromarray(render(row, seed=0, size=80).after).save(path, exif=_turned())
     return path

@@ -21,7 +21,7 @@ from facetell.dataset.copies import (
     perceptual_hash,
     thumbnail,
 )
-from facetell.dataset.rendered import plan, render
+from facetell.dataset.rendered import RenderedSet, plan, render
 from facetell.images.archive import open_archive
 
 SEED = 11
@@ -82,7 +82,7 @@ def assert_only_copies_are_copies(images: list[Image.Image], change: Callable) -
 
 
 def rendered(number: int, size: int) -> list[Image.Image]:
-    specs = plan(seed=SEED, train=number, valid=0, test=0, singles_per_kind=0)
+    specs = plan(RenderedSet(seed=SEED, train=number, valid=0, test=0, singles_per_kind=0))
     return [opened(render(spec, seed=SEED, size=size).jpeg) for spec in specs]
 
 
@@ -197,7 +197,7 @@ def by_hand(hashes: np.ndarray, thumbnails: np.ndarray) -> dict[tuple[int, int],
 
 @pytest.mark.parametrize("block", [1, 7, 59, 60, 2048])
 def test_pairs_are_those_of_two_loops_whatever_the_block(monkeypatch, block):
-    monkeypatch.setattr(copies, "_BLOCK", block)
+    monkeypatch.setattr(copies, "BLOCK", block)
     hashes, random = related(3), np.random.default_rng(5)
     thumbnails = random.normal(size=(len(hashes), 2, 6)).astype(np.float32)
     thumbnails[:, :, 0] += 6  # about half of the correlations are high enough

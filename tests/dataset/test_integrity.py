@@ -12,26 +12,31 @@ from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from support import ROOT, built, folder_entries, picture, separable, write_zip
+from support import ROOT, picture, write_zip
 
 from facetell.common.errors import UserError
 from facetell.common.files import sha256
 from facetell.common.labels import SPLITS
-from facetell.dataset.manifest import validated
 from facetell.dataset.sources import folder as folder_source
 from facetell.images.archive import open_archive
 from facetell.images.packed import Packed
-from facetell.images.packing import pack
 from pipeline import compose, watch
 
 ARCHIVE = "data/raw/folder/folder/folder.zip"
+
+
 PACKED = [f"data/packed/{split}.arrow" for split in SPLITS]
+
+
 TABLES = ["data/manifest.parquet", "metrics/leaks.csv", "metrics/set_aside.csv"]
+
+
 IMAGES = 520  # enough for several processes to look at them
+
+
 RUN = "import {imports}, pipeline.{stage} as stage; {before}; stage.run(stage.main)"
 
 
@@ -214,19 +219,6 @@ def test_an_archive_that_changed_after_split_is_noticed(home, how):
     assert leftovers(home) == []
 
 
-@pytest.mark.parametrize("column", ["mask", "twin"])
-def test_a_missing_companion_of_an_image_is_one_error(tmp_path, column):
-    entries = folder_entries({"train": 3, "valid": 2, "test": 2}, separable)
-    manifest = built(tmp_path, entries).manifest
-    manifest.loc[0, column] = "gone.png"
-    with (
-        open_archive(tmp_path / "raw/folder") as archive,
-        pytest.raises(UserError, match=r"gone\.png"),
-    ):
-        pack(manifest, {"folder": archive}, tmp_path / "all.arrow")
-    assert not (tmp_path / "all.arrow").exists()
-
-
 @pytest.fixture
 def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A workspace with a folder and an archive of the user's outside of it."""
@@ -322,47 +314,3 @@ def test_a_name_that_is_not_unicode_is_fetched_or_refused(watched):
     else:
         with open_archive(watched / "target.zip") as archive:
             assert len(archive.names) == 4
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    entries = folder_entries({"train": 3, "valid": 2, "test": 2}, separable)
-    return built(tmp_path_factory.mktemp("table"), entries).manifest
-
-
-BROKEN: dict[
-    str, tuple[str, object, str]
-] = {  # a column, a value it must not have, and what is said
-    "label": ("label", 2, "label"),
-    "no label": ("label", None, "label"),
-    "split": ("split", "dev", "split"),
-    "digest": ("sha256", "0123", "sha256"),
-    "path": ("path", "", "path"),
-    "bytes": ("bytes", 0, "bytes"),
-    "width": ("width", -1, "width"),
-    "quality": ("jpeg_quality", 101, "jpeg_quality"),
-    "ffhq": ("ffhq_id", 70_000, "ffhq_id"),
-    "psi": ("psi", -0.5, "psi"),
-    "generator": ("generator", "stylegan", "generator"),
-    "words": ("height", "tall", "height"),
-}
-
-
-@pytest.mark.parametrize("case", BROKEN)
-def test_a_manifest_that_breaks_its_schema_is_refused(table, case):
-    column, value, says = BROKEN[case]
-    row = int(np.flatnonzero(table["label"] == 0)[0])
-    broken = table.astype({column: object})
-    broken.loc[row, column] = value
-    with pytest.raises(UserError, match=says) as caught:
-        validated(broken)
-    assert "\n" not in str(caught.value)
-
-
-def test_an_id_that_occurs_twice_is_refused(table):
-    with pytest.raises(UserError, match=r"'id'.*(twice|duplicate)"):
-        validated(pd.concat([table, table.iloc[:1]], ignore_index=True))
-
-
-def test_a_good_manifest_is_accepted_as_it_is(table):
-    assert validated(table).equals(table)

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 from support import encoded, picture
 
 from facetell.common.errors import UserError
-from facetell.dataset.rendered import plan, render
+from facetell.dataset.rendered import RenderedSet, plan, render
 from facetell.images.decoding import Unusable, decode, inspect
 from facetell.images.reencoding import PLATFORMS, Treatment, harmonised, launder
 
@@ -20,7 +20,7 @@ PUBLISHED = {"facebook": 36.2, "telegram": 37.1, "twitter": 39.3}  # dB
 
 @pytest.fixture(scope="module")
 def faces() -> list[np.ndarray]:
-    specs = plan(seed=SEED, train=12, valid=0, test=0, singles_per_kind=0)
+    specs = plan(RenderedSet(seed=SEED, train=12, valid=0, test=0, singles_per_kind=0))
     return [render(spec, seed=SEED, size=256).before for spec in specs]
 
 

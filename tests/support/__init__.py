@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from facetell.common.labels import SPLITS
 from facetell.dataset.build import Dataset, build
 from facetell.dataset.layouts import rows
+from facetell.dataset.splits import Splitting
 from facetell.images.archive import open_archive
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -66,4 +68,7 @@ def built(home: Path, entries: dict[str, bytes], layout: str = "folder", **optio
     path = write_zip(raw / layout / "set.zip", entries)
     with open_archive(path) as archive:
         tables = {layout: rows(layout, archive)}
-    return build(tables, raw, **({"valid": 0, "test": 0, "seed": 0} | options))
+    names = [field.name for field in fields(Splitting)]
+    splitting = {name: options.pop(name) for name in names if name in options}
+    splitting = Splitting(**({"valid": 0, "test": 0, "seed": 0} | splitting))
+    return build(tables, raw, splitting, **options)

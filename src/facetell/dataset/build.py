@@ -10,15 +10,19 @@ import pandas as pd
 
 from facetell.dataset import leaks as gate
 from facetell.dataset.copies import Pair, pairs, thumbnail
-from facetell.dataset.manifest import check, look_at, plan, validated
-from facetell.dataset.splits import assign, faces, used
+from facetell.dataset.manifest import look_at, plan, validated
+from facetell.dataset.splits import Splitting, assign, faces, used
 from facetell.images.archive import Archive, open_archive
 from facetell.images.decoding import inspect
 from facetell.images.reencoding import Treatment, treatment
 
 
 class Dataset(NamedTuple):
-    """The manifest, the images set aside (set, path, reason), and the pairs across splits."""
+    """The manifest, the images set aside (set, path, reason), and the pairs across splits.
+
+    Neither ``facetell.dataset.manifest.check`` nor ``facetell.dataset.leaks.gate`` has seen it: a
+    caller writes the lists first, which these refer to.
+    """
 
     manifest: pd.DataFrame
     aside: pd.DataFrame
@@ -28,13 +32,8 @@ class Dataset(NamedTuple):
 def build(
     rows: Mapping[str, pd.DataFrame],
     raw: Path,
+    splitting: Splitting,
     *,
-    valid: float,
-    test: float,
-    seed: int,
-    drop: bool = False,
-    train_on: str | list[str] = "combined",
-    uses: Mapping[str, str] | None = None,
     launder: str | list[str] | None = None,
     harmonise: Treatment | None = None,
     workers: int = 1,
@@ -45,14 +44,23 @@ def build(
     ----------
     rows : by the set's name, as ``facetell.dataset.layouts.rows`` gives them.
     raw : folder with the archives of each set in a folder of its name.
-    valid, test, seed : shares of faces drawn where a set has no such split (``splits.assign``).
-    drop : leave out the training side of each leak, instead of only listing it.
-    train_on, uses : what is trained on and tested (``splits.used``).
     launder, harmonise : what is done to the images (``manifest.plan``, ``manifest.look_at``).
 
     Raises
     ------
-    UserError : a split is left without images of one class, or a value breaks the schema.
+    UserError : a platform, set or use that there is not, or a value that breaks the schema.
+
+    >>> from facetell.dataset.layouts import rows
+    >>> from facetell.dataset.rendered import RenderedSet, write_archive
+    >>> raw = Path("raw")
+    >>> (raw / "demo").mkdir(parents=True)
+    >>> content = RenderedSet(seed=0, size=32, train=8, valid=4, test=4, singles_per_kind=0)
+    >>> write_archive(raw / "demo/demo.zip", content, workers=1, progress=False)
+    >>> with open_archive(raw / "demo") as archive:
+    ...     tables = {"demo": rows("demo", archive)}
+    >>> found = build(tables, raw, Splitting(valid=0.15, test=0.15, seed=0))
+    >>> found.manifest["split"].value_counts().to_dict()
+    {'train': 8, 'valid': 4, 'test': 4}
     """
     everyone = harmonise or Treatment()
     with ExitStack() as stack:
@@ -62,12 +70,11 @@ def build(
         alike = _alike(table, hashes, archives, everyone)
     # look-alikes stay apart: what is common to a class could tie all of its images together
     face = faces(table, [(pair.first, pair.second) for pair in alike if pair.copy])
-    split = assign(table, face, valid=valid, test=test, seed=seed)
-    table["split"] = used(table.assign(split=split), train_on=train_on, uses=dict(uses or {}))
+    split = assign(table, face, splitting)
+    table["split"] = used(table.assign(split=split), splitting)
     leaks = gate.find(table, alike)
-    if drop:
+    if splitting.drop:
         table = table[~gate.to_drop(table, leaks)].reset_index(drop=True)
-    check(table)
     return Dataset(validated(table), aside, leaks)
 
 
@@ -79,8 +86,8 @@ def _alike(
 ) -> list[Pair]:
     """Pairs of rows that show the same picture or nearly so and are not known to, in any split."""
 
-    def look(place: int) -> np.ndarray:
-        row = table.iloc[place]
+    def look(index: int) -> np.ndarray:
+        row = table.iloc[index]
         data = treatment(row, everyone)(archives[row["set"]].read(row["path"]), row["id"])
         return thumbnail(inspect(data)[1])
 

@@ -26,13 +26,13 @@ LOW = 4  # of the 64 lowest bits: the same for pictures without fine structure
 SIMILAR = 0.94  # correlation from which on they show the same thing
 SAME = 0.99  # correlation from which on they are one picture
 FLATTEST = 2.0  # levels of 255: below this contrast a picture has no structure to hash
-_BLOCK = 2048
-_THUMBNAIL = 32  # px, of the comparison by pixels
+BLOCK = 2048
+THUMBNAIL = 32  # px, of the comparison by pixels
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two pictures, first < second by their place; distance in bits, correlation in [-1, 1]."""
+    """Two pictures, first < second by their index; distance in bits, correlation in [-1, 1]."""
 
     first: int
     second: int
@@ -46,7 +46,11 @@ class Pair:
 
 
 def perceptual_hash(image: Image.Image) -> bytes:
-    """32 bytes; all zero where the picture is too flat for its structure to mean anything."""
+    """32 bytes; all zero where the picture is too flat for its structure to mean anything.
+
+    >>> perceptual_hash(Image.new("L", (64, 64))) == bytes(32)
+    True
+    """
     grey = image.convert("L").resize((64, 64), Image.Resampling.BOX)
     if np.asarray(grey).std() < FLATTEST:
         return bytes(BITS // 8)
@@ -55,7 +59,7 @@ def perceptual_hash(image: Image.Image) -> bytes:
 
 def thumbnail(image: Image.Image) -> np.ndarray:
     """What two pictures are compared by: float32 (2, 32 * 32), luma as it is and mirrored."""
-    small = image.convert("L").resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BOX)
+    small = image.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
     pixels = np.asarray(small, dtype=np.float32)
     pixels = pixels - pixels.mean()  # a change of brightness or contrast is no other picture
     both = np.stack([pixels, pixels[:, ::-1]]).reshape(2, -1)
@@ -65,7 +69,7 @@ def thumbnail(image: Image.Image) -> np.ndarray:
 def pairs(
     hashes: np.ndarray, look: Callable[[int], np.ndarray], group: np.ndarray | None = None
 ) -> Iterator[Pair]:
-    """Pictures that show the same thing, mirrored or not, in order of their places.
+    """Pictures that show the same thing, mirrored or not, in order of their indices.
 
     Every pair is compared: exact, and quadratic, but one matrix product (100,000 pictures take
     about a minute on two cores).
@@ -73,7 +77,7 @@ def pairs(
     Parameters
     ----------
     hashes : uint8 (N, 32), of ``perceptual_hash``; a row of zeros is never paired.
-    look : gives the ``thumbnail`` of the picture at a place.
+    look : gives the ``thumbnail`` of the picture at an index.
     group : int (N,); pictures of one group are known to show the same and are not compared.
     """
     known = np.flatnonzero(hashes.any(axis=1))
@@ -88,11 +92,11 @@ def pairs(
 
 
 def _candidates(hashes: np.ndarray) -> Iterator[tuple[int, int, int]]:
-    """Places and distance of all pairs within ``ALIKE`` bits, mirrored or not."""
-    for start in range(0, len(hashes), _BLOCK):
-        mine = _signs(hashes[start : start + _BLOCK])
-        for at in range(start, len(hashes), _BLOCK):
-            others = _signs(hashes[at : at + _BLOCK])
+    """Indices and distance of all pairs within ``ALIKE`` bits, mirrored or not."""
+    for start in range(0, len(hashes), BLOCK):
+        mine = _signs(hashes[start : start + BLOCK])
+        for at in range(start, len(hashes), BLOCK):
+            others = _signs(hashes[at : at + BLOCK])
             distance = _distance(mine, others, SIDE)
             low = _distance(mine, others, SIDE // 2)
             near = (distance <= ALIKE) | (low <= LOW)

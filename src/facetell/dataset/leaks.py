@@ -31,26 +31,25 @@ def find(table: pd.DataFrame, pairs: list[Pair]) -> pd.DataFrame:
     Parameters
     ----------
     table : columns id, split and those of ``KINDS``.
-    pairs : of ``facetell.dataset.copies.pairs``, places in ``table``. Look-alikes are listed too,
-    but are
-        no leaks: two outputs of a generator may be hard to tell apart and yet be two.
+    pairs : of ``facetell.dataset.copies.pairs``, by row of ``table``. Look-alikes are listed too,
+        but are no leaks: two outputs of a generator may be hard to tell apart and yet be two.
 
     Returns
     -------
     Frame with the columns ``COLUMNS``, by kind and name.
     """
-    found: list[tuple[str, int, int, str]] = []
+    leaking: list[tuple[str, int, int, str]] = []
     rank = table["split"].map(RANK).fillna(-1).to_numpy(dtype=int)  # -1: not used
     for column, kind in KINDS.items():
-        found += [(kind, *pair) for pair in _by_key(table[column], rank)]
+        leaking += [(kind, *pair) for pair in _by_key(table[column], rank)]
     for pair in pairs:
         kind = COPY if pair.copy else ALIKE
         detail = f"{pair.distance} bits, correlation {pair.correlation:.2f}"
         sides = {rank[pair.first], rank[pair.second]}
         if len(sides) > 1 and -1 not in sides:
-            found.append((kind, pair.first, pair.second, detail))
+            leaking.append((kind, pair.first, pair.second, detail))
     rows = []
-    for kind, one, other, detail in found:
+    for kind, one, other, detail in leaking:
         low, high = (one, other) if rank[one] < rank[other] else (other, one)
         ends = [(table["split"].iloc[at], table["id"].iloc[at]) for at in (low, high)]
         rows.append((kind, *ends[0], *ends[1], detail))
@@ -92,14 +91,14 @@ def gate(leaks: pd.DataFrame, mode: str, where: str) -> None:
 
 
 def _by_key(key: "pd.Series[object]", rank: np.ndarray) -> list[tuple[int, int, str]]:
-    """Places of pairs with one value of ``key`` and different ranks, and the value."""
-    places = np.flatnonzero(known(key) & (rank >= 0))
-    codes, values = pd.factorize(key.iloc[places])
-    sides = pd.DataFrame({"code": codes, "rank": rank[places], "at": places})
+    """Rows of pairs with one value of ``key`` and different ranks, and the value."""
+    rows = np.flatnonzero(known(key) & (rank >= 0))
+    codes, values = pd.factorize(key.iloc[rows])
+    sides = pd.DataFrame({"code": codes, "rank": rank[rows], "at": rows})
     spread = sides.groupby("code")["rank"].transform("nunique") > 1
-    found = []
+    pairs = []
     for code, group in sides[spread].groupby("code"):
         by_side = [part["at"].to_list()[:LISTED] for _, part in group.groupby("rank")]
         for one, other in itertools.combinations(by_side, 2):
-            found += [(a, b, str(values[int(code)])) for a, b in itertools.product(one, other)]
-    return found
+            pairs += [(a, b, str(values[int(code)])) for a, b in itertools.product(one, other)]
+    return pairs

@@ -18,15 +18,15 @@ import pandera.pandas as pa
 
 from facetell.common.errors import UserError
 from facetell.common.labels import CLASSES, SPLITS, UNUSED
-from facetell.common.parallel import ALONE, CHUNK, in_processes
+from facetell.common.parallel import ALONE, CHUNK, in_processes, opened
 from facetell.common.progress import progress
 from facetell.dataset.copies import BITS, perceptual_hash
 from facetell.dataset.layouts import PRESOCIAL, ROW
-from facetell.images.archive import Archive, open_archive
-from facetell.images.decoding import Facts, Unusable, inspect
+from facetell.images.archive import open_archive
+from facetell.images.decoding import FileProperties, Unusable, inspect
 from facetell.images.reencoding import PLATFORMS, Treatment, treatment
 
-FACTS = tuple(field.name for field in fields(Facts))
+PROPERTIES = tuple(field.name for field in fields(FileProperties))
 
 _text = pa.Column(str, coerce=True)
 _share = pa.Check.in_range(0, 2)
@@ -121,7 +121,7 @@ def plan(rows: Mapping[str, pd.DataFrame], launder: str | list[str] | None = Non
 def look_at(
     rows: pd.DataFrame, raw: Path, harmonise: Treatment | None = None, *, workers: int = 1
 ) -> Looked:
-    """Read every image once: its facts, its sha256 and its perceptual hash.
+    """Read every image once: its properties, its sha256 and its perceptual hash.
 
     All describe the image as it will be packed, that is after ``harmonise`` and laundering.
 
@@ -143,69 +143,65 @@ def look_at(
 
 
 def _look(chunk: list[dict[str, Any]], raw: Path, everyone: Treatment) -> list[tuple[Any, ...]]:
-    """Per image its facts, bytes, sha256 and hash, or why it cannot be used."""
-    found: list[tuple[Any, ...]] = []
+    """Per image its properties, bytes, sha256 and hash, or why it cannot be used."""
+    looked: list[tuple[Any, ...]] = []
     for row in chunk:
         try:
-            data = _archive(raw / row["set"]).read(row["path"])
+            data = opened(open_archive, raw / row["set"]).read(row["path"])
             data = treatment(row, everyone)(data, row["id"])
-            facts, pixels = inspect(data)
+            properties, pixels = inspect(data)
         except Unusable as reason:
-            found.append((str(reason),))
+            looked.append((str(reason),))
             continue
         digest = hashlib.sha256(data).digest()
-        found.append((*astuple(facts), len(data), digest, perceptual_hash(pixels)))
-    return found
-
-
-_OPEN: dict[Path, Archive] = {}  # of this process: reading the listing of a large zip takes time
-
-
-def _archive(path: Path) -> Archive:
-    if path not in _OPEN:
-        _OPEN[path] = open_archive(path)
-    return _OPEN[path]
+        looked.append((*astuple(properties), len(data), digest, perceptual_hash(pixels)))
+    return looked
 
 
 def _collect(
     rows: pd.DataFrame, results: Iterator[list[tuple[Any, ...]]]
 ) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
     # few objects: small numbers and repeated words are shared, digests are kept as bytes
-    facts: dict[str, list[Any]] = {name: [] for name in (*FACTS, "bytes")}
+    columns: dict[str, list[Any]] = {name: [] for name in (*PROPERTIES, "bytes")}
     digests = np.zeros((len(rows), 32), dtype=np.uint8)
     hashes = np.zeros((len(rows), BITS // 8), dtype=np.uint8)
     usable = np.zeros(len(rows), dtype=bool)
     reasons = []
     at = 0
     for chunk in results:
-        for found in chunk:
-            if len(found) == 1:
-                reasons.append(found[0])
+        for looked in chunk:
+            if len(looked) == 1:
+                reasons.append(looked[0])
             else:
-                *values, digest, hash_ = found
+                *values, digest, hash_ = looked
                 usable[at] = True
                 digests[at] = np.frombuffer(digest, dtype=np.uint8)
                 hashes[at] = np.frombuffer(hash_, dtype=np.uint8)
-                for name, value in zip(facts, values, strict=True):
-                    facts[name].append(sys.intern(value) if isinstance(value, str) else value)
+                for name, value in zip(columns, values, strict=True):
+                    columns[name].append(sys.intern(value) if isinstance(value, str) else value)
             at += 1
     aside = rows.loc[~usable, ["set", "path"]].assign(reason=reasons).reset_index(drop=True)
     table = rows[usable].reset_index(drop=True)
-    for name, known in facts.items():
+    for name, known in columns.items():
         table[name] = known
     table["sha256"] = [digest.tobytes().hex() for digest in digests[usable]]
     return table, hashes[usable], aside
 
 
-def check(manifest: pd.DataFrame) -> None:
-    """Refuse a manifest that nothing can be learnt from or measured on."""
+def check(manifest: pd.DataFrame, aside: str) -> None:
+    """Refuse a manifest that nothing can be learnt from or measured on.
+
+    Raises
+    ------
+    UserError : a split has no images of a class; ``aside`` is where those set aside are listed.
+    """
     for split in SPLITS:
         for label, name in enumerate(CLASSES):
             if not ((manifest["split"] == split) & (manifest["label"] == label)).any():
                 raise UserError(
                     f"no usable {name} image is left for the split {split!r}: see the images set "
-                    "aside in metrics/set_aside.csv, check the folders of the data set, and what "
-                    "data.train_on and `use` of the sets leave"
+                    f"aside in {aside}, check the folders of the data set, and what data.train_on "
+                    "and `use` of the sets leave"
                 )
 
 

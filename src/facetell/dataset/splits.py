@@ -5,7 +5,8 @@ group, across sets, and a group is never divided by us.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -20,15 +21,43 @@ RANK = {"train": 0, "valid": 1, "test": 2}  # a test set stays as it is; others 
 USES = ("all", "train", "test")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Splitting:
+    """How images are divided among training, validation and test.
+
+    >>> Splitting(valid=0.15, test=0.15, seed=0).train_on
+    'combined'
+    """
+
+    valid: float
+    """Share of the faces, 0 to 1, where a set has no validation split of its own."""
+
+    test: float
+    """The same, where it has no split at all."""
+
+    seed: int
+
+    drop: bool = False
+    """Leave out the training side of each leak, instead of only listing it."""
+
+    train_on: str | Sequence[str] = "combined"
+    """Platforms and sets whose training and validation images are used, or ``combined`` (all).
+    Images must be of a named platform, if any is named, and of a named set, if any is. Test images
+    stay, whatever their platform and set."""
+
+    uses: Mapping[str, str] = field(default_factory=dict)
+    """By set ``all``, ``train`` (its test images are left out) or ``test`` (only them)."""
+
+
 def faces(table: pd.DataFrame, copies: list[tuple[int, int]] | None = None) -> np.ndarray:
     """Number of the face that each row shows, int (N,): connected by ``KEYS`` or by ``copies``."""
     edges = [np.array(copies, dtype=np.int64).reshape(-1, 2)] if copies else []
     for key in KEYS:
-        places = np.flatnonzero(known(table[key]))
-        codes, _ = pd.factorize(table[key].iloc[places])
+        rows = np.flatnonzero(known(table[key]))
+        codes, _ = pd.factorize(table[key].iloc[rows])
         first = np.full(codes.max(initial=-1) + 1, -1, dtype=np.int64)
-        first[codes[::-1]] = places[::-1]
-        edges.append(np.stack([first[codes], places], axis=1))
+        first[codes[::-1]] = rows[::-1]
+        edges.append(np.stack([first[codes], rows], axis=1))
     both = np.concatenate(edges) if edges else np.zeros((0, 2), dtype=np.int64)
     graph = coo_array(
         (np.ones(len(both), dtype=np.int8), (both[:, 0], both[:, 1])), (len(table),) * 2
@@ -36,20 +65,19 @@ def faces(table: pd.DataFrame, copies: list[tuple[int, int]] | None = None) -> n
     return connected_components(graph, directed=False)[1]
 
 
-def assign(
-    table: pd.DataFrame, face: np.ndarray, *, valid: float, test: float, seed: int
-) -> "pd.Series[str]":
-    """A split for every row.
+def assign(table: pd.DataFrame, face: np.ndarray, splitting: Splitting) -> "pd.Series[str]":
+    """A split for every row; ``face`` (N,) are the numbers of ``faces``.
 
     A set with official splits keeps them (``valid`` is drawn from its training images where it is
     missing). Of the others, a face that has an official split elsewhere follows it, and the rest
-    are drawn: shares ``valid`` and ``test`` (0 to 1) of the faces of each set and class, in the
-    order of a hash of seed and name.
+    are drawn: shares ``valid`` and ``test`` of the faces of each set and class, in the order of a
+    hash of seed and name.
     """
+    valid, test, seed = splitting.valid, splitting.test, splitting.seed
     split = table["split"].astype(object).where(table["split"].notna(), "")
     sets = table.groupby("set")["split"].unique()
     lacks_valid = {
-        name for name, found in sets.items() if "train" in found and "valid" not in found
+        name for name, splits in sets.items() if "train" in splits and "valid" not in splits
     }
     open_ = split == ""
     fixed = split[~open_].map(RANK).groupby(face[~open_.to_numpy()]).max()
@@ -95,25 +123,17 @@ def _draw(
     split[where] = draw["face"].map(chosen).fillna("train").to_numpy()
 
 
-def used(
-    table: pd.DataFrame, *, train_on: str | list[str], uses: dict[str, str]
-) -> "pd.Series[str]":
+def used(table: pd.DataFrame, splitting: Splitting) -> "pd.Series[str]":
     """Splits with ``unused`` for what is neither to be trained on nor tested.
 
-    Parameters
-    ----------
-    table : columns set, platform, split.
-    train_on : platforms and sets whose training and validation images are used, or ``combined``
-        (all). Images must be of a named platform, if any is named, and of a named set, if any is.
-        Test images stay, whatever their platform and set.
-    uses : by set ``all``, ``train`` (its test images are left out) or ``test`` (only them).
+    ``table`` has the columns set, platform and split.
 
     Raises
     ------
     UserError : there is no such platform or set, or no such use.
     """
     split = table["split"].copy()
-    for name, use in uses.items():
+    for name, use in splitting.uses.items():
         if use not in USES:
             raise UserError(f"data.sets.{name}.use: no {use!r}; there are {', '.join(USES)}")
         mine = table["set"] == name
@@ -121,7 +141,7 @@ def used(
             split[mine & (split == "test")] = UNUSED
         if use == "test":
             split[mine & (split != "test")] = UNUSED
-    platforms, sets = named(train_on, set(table["platform"]), set(table["set"]))
+    platforms, sets = named(splitting.train_on, set(table["platform"]), set(table["set"]))
     learnt = split.isin(["train", "valid"])
     for column, wanted in (("platform", platforms), ("set", sets)):
         if wanted:
@@ -130,7 +150,7 @@ def used(
 
 
 def named(
-    train_on: str | list[str], platforms: Iterable[str], sets: Iterable[str]
+    train_on: str | Sequence[str], platforms: Iterable[str], sets: Iterable[str]
 ) -> tuple[list[str], list[str]]:
     """The platforms and the sets that ``train_on`` names; none of either where all are meant.
 

@@ -34,6 +34,12 @@ class Archive:
     Attributes
     ----------
     label : the archive's name, for messages.
+
+    >>> with zipfile.ZipFile("set.zip", "w") as file:
+    ...     file.writestr("real/1.txt", "one")
+    >>> with open_archive("set.zip") as archive:
+    ...     archive.names, archive.read("real/1.txt")
+    (['real/1.txt'], b'one')
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -48,9 +54,9 @@ class Archive:
             for number, file in enumerate(files):
                 self._zips.append(_open(file))
                 prefix = f"{file.stem}/" if len(files) > 1 else ""
-                own, found = _index(file, self._zips[-1], number)
+                own, index = _index(file, self._zips[-1], number)
                 names.append(np.char.add(prefix.encode(), own) if prefix else own)
-                entries.append(found)
+                entries.append(index)
         except UserError:
             self.close()
             raise
@@ -118,7 +124,7 @@ def _open(path: Path) -> zipfile.ZipFile:
 
 
 def _index(path: Path, opened: zipfile.ZipFile, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Names of all files, as bytes, and their places as ``ENTRY``; ``opened`` forgets its own."""
+    """Names of all files, as bytes, and their ``ENTRY``s; ``opened`` forgets its own."""
     files = [info for info in opened.infolist() if not info.filename.endswith("/")]
     for info in opened.infolist():
         _refuse_outside(path, info.filename)

@@ -44,7 +44,7 @@ class Unusable(Exception):
 
 
 @dataclass(frozen=True)
-class Facts:
+class FileProperties:
     """What the file says of itself; width and height in pixels once upright.
 
     ``format`` and ``mode`` are Pillow's names. Of a JPEG only (else None and empty):
@@ -68,6 +68,11 @@ def decode(data: bytes) -> np.ndarray:
     Raises
     ------
     Unusable : empty, broken, truncated, too large, too small, or of an unknown format.
+
+    >>> buffer = io.BytesIO()
+    >>> Image.new("RGB", (40, 30), "red").save(buffer, "PNG")
+    >>> decode(buffer.getvalue()).shape
+    (30, 40, 3)
     """
     image = _open(data)
     if image.format == "JPEG" and image.mode == "RGB" and image.getexif().get(ORIENTATION, 1) == 1:
@@ -77,8 +82,20 @@ def decode(data: bytes) -> np.ndarray:
     return np.array(_upright_rgb(image))  # a copy: torch wants memory that it may write
 
 
-def inspect(data: bytes) -> tuple[Facts, Image.Image]:
-    """The file's facts and its pixels, upright RGB as ``decode`` has them; raises ``Unusable``."""
+def inspect(data: bytes) -> tuple[FileProperties, Image.Image]:
+    """What the file says of itself, and its pixels, upright RGB as ``decode`` has them.
+
+    Raises
+    ------
+    Unusable : as ``decode`` does, and where a part of a JPEG is missing.
+
+    >>> image = Image.new("RGB", (40, 30), "red")
+    >>> buffer = io.BytesIO()
+    >>> image.save(buffer, "JPEG", quality=80)
+    >>> properties, pixels = inspect(buffer.getvalue())
+    >>> properties.width, properties.jpeg_quality, properties.subsampling
+    (40, 80, '4:2:0')
+    """
     image = _open(data)
     kind, mode = str(image.format), image.mode
     upright = _upright_rgb(image)
@@ -87,7 +104,7 @@ def inspect(data: bytes) -> tuple[Facts, Image.Image]:
     # only now: Pillow reads part of this with the pixels
     exif = "exif" in image.info or len(image.getexif()) > 0
     tables = getattr(image, "quantization", None) if kind == "JPEG" else None
-    facts = Facts(
+    properties = FileProperties(
         *upright.size,
         kind,
         mode,
@@ -96,7 +113,7 @@ def inspect(data: bytes) -> tuple[Facts, Image.Image]:
         _digest(tables) if tables else "",
         exif,
     )
-    return facts, upright
+    return properties, upright
 
 
 def _strictly(data: bytes) -> None:

@@ -24,7 +24,19 @@ FORGET = 64 * 2**20  # bytes read after which mapped pages are handed back
 
 
 class Packed:
-    """Read-only view of a packed split; opening it costs the ids and labels, not the images."""
+    """Read-only view of a packed split; opening it costs the ids and labels, not the images.
+
+    Attributes
+    ----------
+    ids : of all images, in order.
+    labels : int8 (N,), 1 = fake.
+    fingerprint : sha256 of ids, labels and contents.
+
+    >>> from facetell.dataset.demo import packed_demo
+    >>> packed = packed_demo("demo")["test"]
+    >>> len(packed), packed.labels.sum().item(), packed.image(0)[:2]
+    (8, 4, b'\\xff\\xd8')
+    """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)

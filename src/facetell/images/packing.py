@@ -38,6 +38,13 @@ def pack(
     Raises
     ------
     UserError : an image is no longer the one that the manifest describes.
+
+    >>> from facetell.dataset.demo import packed_demo
+    >>> from facetell.images.archive import open_archive
+    >>> sets = packed_demo("demo")
+    >>> manifest = pd.read_parquet("demo/manifest.parquet")
+    >>> with open_archive("demo/raw/demo") as archive:
+    ...     pack(manifest[manifest["label"] == 1], {"demo": archive}, Path("fakes.arrow"))
     """
     everyone = harmonise or Treatment()
     schema = SCHEMA.with_metadata({"fingerprint": fingerprint(manifest)})

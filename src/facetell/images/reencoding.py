@@ -42,6 +42,12 @@ class Treatment:
     platform : it is laundered by this one of ``PLATFORMS``; empty: by none.
     harmonise : then its shorter side is brought to ``size`` px, its middle cut out and encoded
         as JPEG of ``quality``, so that no class differs by size or encoding.
+
+    >>> buffer = io.BytesIO()
+    >>> Image.new("RGB", (300, 200), "red").save(buffer, "PNG")
+    >>> treated = Treatment(harmonise=True, size=128)(buffer.getvalue(), "name")
+    >>> inspect(treated)[1].size
+    (128, 128)
     """
 
     platform: str = ""
@@ -73,6 +79,12 @@ def launder(data: bytes, platform: str, name: str) -> bytes:
     ------
     Unusable : ``data`` is no image that can be read.
     UserError : there is no such platform.
+
+    >>> buffer = io.BytesIO()
+    >>> Image.new("RGB", (400, 200), "red").save(buffer, "PNG")
+    >>> properties, _ = inspect(launder(buffer.getvalue(), "facebook", "name"))
+    >>> properties.format, properties.width
+    ('JPEG', 300)
     """
     if platform not in PLATFORMS:
         raise UserError(f"no platform {platform!r}; there are {', '.join(PLATFORMS)}")

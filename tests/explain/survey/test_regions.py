@@ -10,7 +10,7 @@ from support import SAMPLE
 
 from facetell.common.errors import UserError
 from facetell.dataset.layouts import ciplab
-from facetell.dataset.rendered.plan import plan
+from facetell.dataset.rendered.plan import RenderedSet, plan
 from facetell.dataset.rendered.render import scene_of
 from facetell.explain.survey import regions
 from facetell.explain.survey.regions import (
@@ -53,7 +53,8 @@ def test_an_area_is_that_of_its_outline():
 def test_rendered_faces_have_their_parts_where_the_table_says():
     """The renderer knows where irises, skin and backdrop are; pose and person move them."""
     held = np.zeros((3, len(REGIONS)))
-    specs = [spec for spec in plan(train=0, valid=0, test=40, singles_per_kind=0) if not spec.label]
+    content = RenderedSet(seed=0, train=0, valid=0, test=40, singles_per_kind=0)
+    specs = [spec for spec in plan(content) if not spec.label]
     found = labels(SIZE, "demo").ravel()
     for spec in specs[:12]:
         scene = scene_of(spec, seed=0, size=SIZE)

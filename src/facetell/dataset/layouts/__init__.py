@@ -41,7 +41,21 @@ LAYOUTS: dict[str, Callable[[Archive], pd.DataFrame]] = {
 
 
 def rows(layout: str, archive: Archive) -> pd.DataFrame:
-    """One row per image, columns ``ROW``; raises UserError if the archive is laid out otherwise."""
+    """One row per image, columns ``ROW``.
+
+    Raises
+    ------
+    UserError : there is no such layout, or the archive is laid out otherwise.
+
+    >>> import zipfile
+    >>> from facetell.images.archive import open_archive
+    >>> with zipfile.ZipFile("mine.zip", "w") as file:
+    ...     for name in ("real/a.jpg", "fake/b.jpg"):
+    ...         file.writestr(name, b"")
+    >>> with open_archive("mine.zip") as archive:
+    ...     rows("folder", archive)[["path", "label"]].values.tolist()
+    [['fake/b.jpg', 1], ['real/a.jpg', 0]]
+    """
     if layout not in LAYOUTS:
         raise UserError(f"layout: there is no {layout!r}; there are {', '.join(LAYOUTS)}")
     try:

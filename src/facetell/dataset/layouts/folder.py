@@ -19,17 +19,17 @@ def rows(archive: Archive) -> pd.DataFrame:
     ------
     UserError : a class is missing from a split, or some splits are there but not ``test``.
     """
-    found = [
+    images = [
         row
         for name in archive.names
         if PurePosixPath(name).suffix.lower() in SUFFIXES and (row := _row(PurePosixPath(name)))
     ]
-    if not found:
+    if not images:
         raise UserError(
             f"{archive.label} has no images in folders named real and fake (or synthetic); "
             "expected <root>/{train,valid,test}/{real,fake} or <root>/{real,fake}"
         )
-    table = pd.DataFrame(found)
+    table = pd.DataFrame(images)
     for split, part in table.groupby("split"):
         _both_classes(str(split), part)
     splits = set(table["split"])

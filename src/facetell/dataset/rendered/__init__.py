@@ -3,9 +3,18 @@ artefacts and exact masks, so that the pipeline runs without any download."""
 
 from __future__ import annotations
 
-from .archive import write_archive
 from .artefacts import KINDS
-from .plan import GENERATORS, Spec, plan
+from .plan import GENERATORS, RenderedSet, Spec, plan
 from .render import Rendered, render
+from .writing import write_archive
 
-__all__ = ["GENERATORS", "KINDS", "Rendered", "Spec", "plan", "render", "write_archive"]
+__all__ = [
+    "GENERATORS",
+    "KINDS",
+    "Rendered",
+    "RenderedSet",
+    "Spec",
+    "plan",
+    "render",
+    "write_archive",
+]

@@ -84,8 +84,8 @@ def earring_layer(
     colour: Colour = tone(METALS[metal], 1.0)
     dark, light = tone(colour, 0.5), mix(colour, (255, 255, 255), 0.7)
     if style == "stud":
-        canvas.oval(x, y, 0.0225, 0.0225, dark, depth=_EAR_DEPTH)
-        canvas.oval(x, y, 0.0185, 0.0185, colour, depth=_EAR_DEPTH)
+        canvas.oval((x, y), (0.0225, 0.0225), dark, depth=_EAR_DEPTH)
+        canvas.oval((x, y), (0.0185, 0.0185), colour, depth=_EAR_DEPTH)
     elif style == "hoop":
         t = np.linspace(0, 2 * math.pi, 25)
         ring = np.stack([x + 0.038 * np.sin(t), y + 0.044 - 0.046 * np.cos(t)], axis=1)
@@ -95,13 +95,13 @@ def earring_layer(
     elif style == "drop":
         canvas.stroke([(x, y), (x, y + 0.06)], dark, 0.009, depth=_EAR_DEPTH)
         y += 0.082
-        canvas.oval(x, y, 0.0275, 0.037, dark, depth=_EAR_DEPTH)
-        canvas.oval(x, y, 0.023, 0.032, colour, depth=_EAR_DEPTH)
+        canvas.oval((x, y), (0.0275, 0.037), dark, depth=_EAR_DEPTH)
+        canvas.oval((x, y), (0.023, 0.032), colour, depth=_EAR_DEPTH)
     else:
         canvas.stroke([(x, y), (x, y + 0.14)], dark, 0.03, depth=_EAR_DEPTH)
         canvas.stroke([(x, y + 0.004), (x, y + 0.134)], colour, 0.022, depth=_EAR_DEPTH)
         y += 0.05
-    canvas.oval(x + 0.007 * glint, y - 0.008, 0.007, 0.007, light, depth=_EAR_DEPTH)
+    canvas.oval((x + 0.007 * glint, y - 0.008), (0.007, 0.007), light, depth=_EAR_DEPTH)
     return canvas.layer()
 
 
@@ -129,7 +129,7 @@ def decoy_layer(kind: str, frame: Frame, person: Person, rng: np.random.Generato
              (1 - 0.5 * (k % 2)) * math.sin(math.pi * k / points)) for k in range(2 * points)
         ]  # fmt: skip
         canvas.poly(turned(spikes), colour, depth=0.15)
-        canvas.oval(x, y, size * 0.3, size * 0.3, mix(colour, (255, 255, 255), 0.6), depth=0.15)
+        canvas.oval((x, y), (size * 0.3, size * 0.3), mix(colour, (255, 255, 255), 0.6), depth=0.15)
     elif kind == "colour":
         block = turned([(-0.9, -0.7), (0.9, -0.7), (0.9, 0.7), (-0.9, 0.7)])
         canvas.poly(block, colour, int(rng.uniform(110, 255)), depth=0.15)
@@ -144,5 +144,5 @@ def decoy_layer(kind: str, frame: Frame, person: Person, rng: np.random.Generato
         canvas.poly(pad, tone(tape, 1.12), depth=0.15)
         for hole in ((-0.6, 0.12), (-0.6, -0.12), (0.6, 0.12), (0.6, -0.12)):
             px, py = turned([hole])[0]
-            canvas.oval(px, py, 0.006, 0.006, tone(tape, 0.7), depth=0.15)
+            canvas.oval((px, py), (0.006, 0.006), tone(tape, 0.7), depth=0.15)
     return canvas.layer()

@@ -14,7 +14,7 @@ from .accessories import earring_layer
 from .camera import Camera, lens
 from .canvas import pixel_grid
 from .face import SIDES, Scene
-from .features import iris_layer
+from .features import Iris, iris_layer
 from .person import EARRINGS, IRIS, METALS
 
 # A pixel of a redrawn iris or earring counts as altered from this many levels on.
@@ -204,11 +204,9 @@ def iris_mismatch(stage: Stage, rng: np.random.Generator) -> tuple[np.ndarray, n
         glint_size = 0.0
     elif fault < 0.7:
         glint = (-0.024 * (1 if scene.view.light[0] > 0 else -1), 0.006)
-    layer = iris_layer(
-        scene.frame, scene.person, scene.view, SIDES[which],
-        colour=tuple(colour.tolist()), glint=glint, glint_size=glint_size,
-        pupil=rng.uniform(0.007, 0.0105),
-    )  # fmt: skip
+    pupil = rng.uniform(0.007, 0.0105)
+    iris = Iris(tuple(colour.tolist()), glint, glint_size, pupil)
+    layer = iris_layer(scene.frame, scene.person, scene.view, SIDES[which], iris)
     irises = list(scene.irises)
     irises[which] = layer
     return _redrawn(stage, scene.compose(irises=tuple(irises)), min(stage.camera.blur, 0.6))

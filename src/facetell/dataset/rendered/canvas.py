@@ -237,10 +237,8 @@ class Canvas:
 
     def oval(
         self,
-        x: float,
-        y: float,
-        rx: float,
-        ry: float,
+        middle: tuple[float, float],
+        radii: tuple[float, float],
         fill: Colour,
         opacity: int = 255,
         *,
@@ -248,8 +246,8 @@ class Canvas:
         cover: bool = True,
     ) -> None:
         """Fill an upright ellipse about a head coordinate, radii in picture sides."""
-        ((px, py),) = self.pixels([(x, y)], depth)
-        rx, ry = rx * self._unit * self.frame.scale, ry * self._unit * self.frame.scale
+        ((px, py),) = self.pixels([middle], depth)
+        rx, ry = (radius * self._unit * self.frame.scale for radius in radii)
         bounds = (px - rx, py - ry, px + rx, py + ry)
         self._draw.ellipse(bounds, fill=(*fill, opacity))
         if cover:

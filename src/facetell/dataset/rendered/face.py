@@ -78,10 +78,12 @@ def _draw_ears(canvas: Canvas, person: Person) -> None:
     w = person.half_width
     for side in SIDES:
         x = side * (w + 0.008)
-        canvas.oval(x, 0.515, 0.036, 0.074, tone(person.skin, 0.88, 4), depth=0.0)
-        canvas.oval(x - side * 0.004, 0.585, 0.024, 0.032, tone(person.skin, 0.9, 5), depth=0.0)
-        canvas.oval(x + side * 0.006, 0.51, 0.02, 0.048, tone(person.skin, 0.68, 4), 190, depth=0.0)
-        canvas.oval(x + side * 0.003, 0.535, 0.016, 0.03, tone(person.skin, 0.86, 4), depth=0.0)
+        canvas.oval((x, 0.515), (0.036, 0.074), tone(person.skin, 0.88, 4), depth=0.0)
+        canvas.oval((x - side * 0.004, 0.585), (0.024, 0.032), tone(person.skin, 0.9, 5), depth=0.0)
+        canvas.oval(
+            (x + side * 0.006, 0.51), (0.02, 0.048), tone(person.skin, 0.68, 4), 190, depth=0.0
+        )
+        canvas.oval((x + side * 0.003, 0.535), (0.016, 0.03), tone(person.skin, 0.86, 4), depth=0.0)
 
 
 def _light(frame: Frame, person: Person, view: View) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from PIL import ImageChops
 
@@ -40,7 +42,7 @@ def draw_eye_ground(canvas: Canvas, person: Person, view: View, side: int) -> No
     canvas.poly(np.concatenate([upper, lower[::-1]]), white)
     canvas.poly(np.concatenate([upper, upper[::-1] + _LID]), (90, 80, 80), 90, cover=False)
     inner = lower[2] if side > 0 else lower[-3]
-    canvas.oval(inner[0], inner[1], 0.006, 0.004, (214, 140, 130), 160, cover=False)
+    canvas.oval((inner[0], inner[1]), (0.006, 0.004), (214, 140, 130), 160, cover=False)
     canvas.stroke(lower, tone(person.skin, 0.62), 0.004, 190)
     if person.age > 0.4:
         canvas.stroke(lower[2:-2] + np.array((0, 0.022)), tone(person.skin, 0.7), 0.005, 130)
@@ -55,22 +57,28 @@ def _draw_lashes(canvas: Canvas, person: Person, upper: np.ndarray, side: int) -
         canvas.stroke([tip, tip + np.array((0.012 * side, -0.01))], dark, 0.006, 220)
 
 
+@dataclass(frozen=True)
+class Iris:
+    """What one eye's iris looks like, in picture sides.
+
+    `colour` None is the person's own. `glint` is where the reflection of the light lies from the
+    pupil, None on the side of the light; with `glint_size` 0 there is none.
+    """
+
+    colour: tuple[float, float, float] | None = None
+    glint: tuple[float, float] | None = None
+    glint_size: float = 0.0105
+    pupil: float = 0.0115
+
+
 def iris_layer(
     frame: Frame,
     person: Person,
     view: View,
     side: int,
-    *,
-    colour: tuple[float, float, float] | None = None,
-    glint: tuple[float, float] | None = None,
-    glint_size: float = 0.0105,
-    pupil: float = 0.0115,
+    iris: Iris = Iris(),
 ) -> Layer:
-    """Return the iris, pupil and catch-light of one eye as a layer.
-
-    By default both eyes share the person's colour and a reflection on the side of the light.
-    `glint` moves the reflection (offset from the pupil) and `glint_size` 0 leaves it out.
-    """
+    """Return the iris, pupil and catch-light of one eye as a layer."""
     x, y = eye_middle(person, side)
     x, y = x + view.gaze[0], y + view.gaze[1] - 0.003
     upper, lower = _lids(person, view, side)
@@ -78,17 +86,17 @@ def iris_layer(
     tile = Canvas(frame, box_about(frame, frame.place(almond), 0.02))
     opening = Canvas(frame, tile.box)
     opening.poly(almond, (255, 255, 255))
-    colour = colour or person.iris
+    colour = iris.colour or person.iris
     radius = 0.032
-    tile.oval(x, y, radius, radius, tone(colour, 0.5))
-    tile.oval(x, y, radius * 0.86, radius * 0.86, tone(colour, 1.05), cover=False)
-    tile.oval(x, y + 0.006, radius * 0.6, radius * 0.5, tone(colour, 1.35), 110, cover=False)
-    tile.oval(x, y, pupil, pupil, (12, 10, 12), cover=False)
+    tile.oval((x, y), (radius, radius), tone(colour, 0.5))
+    tile.oval((x, y), (radius * 0.86, radius * 0.86), tone(colour, 1.05), cover=False)
+    tile.oval((x, y + 0.006), (radius * 0.6, radius * 0.5), tone(colour, 1.35), 110, cover=False)
+    tile.oval((x, y), (iris.pupil, iris.pupil), (12, 10, 12), cover=False)
     tile.poly(np.concatenate([upper, upper[::-1] + _LID]), (20, 16, 18), 130, cover=False)
-    if glint is None:
-        glint = (0.022 * view.light[0], -0.006 + 0.014 * view.light[1])
-    if glint_size > 0:
-        tile.oval(x + glint[0], y + glint[1], glint_size, glint_size, (255, 255, 252), cover=False)
+    if iris.glint_size > 0:
+        right, down = iris.glint or (0.022 * view.light[0], -0.006 + 0.014 * view.light[1])
+        radii = (iris.glint_size, iris.glint_size)
+        tile.oval((x + right, y + down), radii, (255, 255, 252), cover=False)
     cover = ImageChops.darker(tile.cover, opening.cover)
     tile.rgb.paste((0, 0, 0), mask=ImageChops.invert(cover))
     tile.cover = cover
@@ -117,7 +125,7 @@ def draw_nose(canvas: Canvas, person: Person) -> None:
     line = tone(person.skin, 0.66, 4)
     depth = 0.215
     for side in (-1, 1):
-        canvas.oval(side * w * 0.45, y + 0.012, 0.011, 0.0055, dark, 200, depth=depth)
+        canvas.oval((side * w * 0.45, y + 0.012), (0.011, 0.0055), dark, 200, depth=depth)
         wing = np.array([(0.8 * w, -0.026), (1.02 * w, -0.002), (0.8 * w, 0.014)])
         wing = wing * (side, 1) + np.array((0, y))
         canvas.stroke(curve(wing), line, 0.006, 150, depth=depth)
@@ -145,7 +153,7 @@ def draw_mouth(canvas: Canvas, person: Person, view: View) -> None:
     bottom = np.stack([xs, seam_low + person.lip * 1.35 * arch**0.8], axis=1)
     canvas.poly(np.concatenate([top, middle_up[::-1]]), tone(colour, 0.86))
     canvas.poly(np.concatenate([middle_low, bottom[::-1]]), colour)
-    canvas.oval(0, seam_low[5] + person.lip * 0.55, half * 0.35, person.lip * 0.28,
+    canvas.oval((0, seam_low[5] + person.lip * 0.55), (half * 0.35, person.lip * 0.28),
                 tone(colour, 1.3), 110)  # fmt: skip
     if opening > 0:
         canvas.poly(np.concatenate([middle_up, middle_low[::-1]]), (58, 24, 26))
@@ -155,7 +163,7 @@ def draw_mouth(canvas: Canvas, person: Person, view: View) -> None:
     else:
         canvas.stroke(middle_up, tone(colour, 0.45), 0.006, 220)
     for side in (-1, 1):
-        canvas.oval(side * half, y - lift, 0.006, 0.005, tone(person.skin, 0.55), 150)
+        canvas.oval((side * half, y - lift), (0.006, 0.005), tone(person.skin, 0.55), 150)
 
 
 def draw_age(canvas: Canvas, person: Person, view: View) -> None:

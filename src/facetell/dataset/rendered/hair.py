@@ -89,8 +89,8 @@ def _curls(
 ) -> None:
     for x, y in centres:
         r = radius * rng.uniform(0.75, 1.25)
-        canvas.oval(x, y, r, r, tone(colour, rng.uniform(0.72, 1.25)), depth=0.05)
-        canvas.oval(x - r * 0.2, y - r * 0.3, r * 0.5, r * 0.4,
+        canvas.oval((x, y), (r, r), tone(colour, rng.uniform(0.72, 1.25)), depth=0.05)
+        canvas.oval((x - r * 0.2, y - r * 0.3), (r * 0.5, r * 0.4),
                     tone(colour, 1.4, 4), 70, depth=0.05, cover=False)  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def draw_back_hair(canvas: Canvas, person: Person) -> None:
     dark = tone(person.hair, 0.72)
     if style == "bun":
         radius = rng.uniform(0.06, 0.085)
-        canvas.oval(0, 0.085, radius, radius * 0.85, dark, depth=0.0)
+        canvas.oval((0, 0.085), (radius, radius * 0.85), dark, depth=0.0)
         return
     if style in ("curly", "afro"):
         reach = 1.32 if style == "afro" else 1.18

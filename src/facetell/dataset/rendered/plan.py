@@ -5,14 +5,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated, Self
 
 import numpy as np
+import pydantic
+from pydantic import ConfigDict, Field, model_validator
+
+from facetell.common.labels import SPLITS
 
 from .accessories import DECOYS
 from .artefacts import KINDS
 from .camera import PLATFORM_SHARES, PLATFORMS
 
-SPLITS = ("train", "valid", "test")
 GENERATORS: dict[str, dict[str, float]] = {
     "upsampler": {"checkerboard": 3.0, "spectral_peak": 3.0, "oversmoothed": 2.0},
     "swapper": {"blend_seam": 3.0, "iris_mismatch": 1.8, "oversmoothed": 2.0},
@@ -20,7 +24,57 @@ GENERATORS: dict[str, dict[str, float]] = {
 }
 DECOY_SHARE = 0.35
 IMAGES_PER_PERSON = 4
+SMALLEST_SIDE = 32
 _PLAN_STREAM = 0
+
+
+Count = Annotated[int, Field(ge=0)]
+Even = Annotated[int, Field(ge=0, multiple_of=2)]  # half real, half fake
+
+
+@pydantic.dataclasses.dataclass(
+    frozen=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True)
+)
+class RenderedSet:
+    """What a rendered set consists of; everything in it follows from these values.
+
+    Wrong values raise pydantic's ValidationError, a ValueError.
+
+    >>> content = RenderedSet(seed=0, train=4, valid=0, test=2, singles_per_kind=0)
+    >>> [(spec.split, spec.label) for spec in plan(content) if spec.split == "test"]
+    [('test', 1), ('test', 0)]
+    """
+
+    seed: Count
+
+    size: Annotated[int, Field(ge=SMALLEST_SIDE)] = 64
+    """Side of the pictures in pixels."""
+
+    train: Even = 2000
+    """Images of the training split, half of them fake."""
+
+    valid: Even = 400
+
+    test: Even = 400
+
+    singles_per_kind: Count = 20
+    """Test fakes with one artefact of each kind, in addition to the others."""
+
+    artefacts_per_fake: Annotated[float, Field(ge=1, le=len(KINDS))] = 3
+    """Artefacts of the other fakes on average."""
+
+    @property
+    def images(self) -> dict[str, int]:
+        """Images by split, without the singles."""
+        return {split: getattr(self, split) for split in SPLITS}
+
+    @model_validator(mode="after")
+    def _has_persons(self) -> Self:
+        if not any(self.images.values()):
+            raise ValueError("train, valid and test must not all be 0")
+        if self.singles_per_kind and not self.test:
+            raise ValueError("singles_per_kind must be 0 when test is 0: singles need test persons")
+        return self
 
 
 @dataclass(frozen=True)
@@ -60,8 +114,8 @@ def _quota(rng: np.random.Generator, count: int, names: tuple, shares: tuple) ->
     """Return `count` names in random order, each as often as its share says (rounded)."""
     edges = np.cumsum(shares) / sum(shares)
     # A random offset keeps the rounding from always favouring the same name.
-    places = (np.arange(count) + rng.random()) / max(count, 1)
-    drawn = [names[min(int(np.searchsorted(edges, p)), len(names) - 1)] for p in places]
+    shares_drawn = (np.arange(count) + rng.random()) / max(count, 1)
+    drawn = [names[min(int(np.searchsorted(edges, s)), len(names) - 1)] for s in shares_drawn]
     return [drawn[i] for i in rng.permutation(count)]
 
 
@@ -80,43 +134,10 @@ def _kinds(rng: np.random.Generator, generator: str, mean: float) -> tuple[str, 
     return tuple(KINDS[i] for i in sorted(chosen))
 
 
-def _check(
-    seed: int, train: int, valid: int, test: int, singles_per_kind: int, artefacts_per_fake: float
-) -> None:
-    counts = {"train": train, "valid": valid, "test": test}
-    for name, value in {"seed": seed, **counts, "singles_per_kind": singles_per_kind}.items():
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
-            raise ValueError(f"{name} must be a whole number of at least 0, got {value!r}")
-    for name, value in counts.items():
-        if value % 2:
-            raise ValueError(f"{name} must be even (half real, half fake), got {value}")
-    if sum(counts.values()) == 0:
-        raise ValueError("train, valid and test must not all be 0")
-    if singles_per_kind and not test:
-        raise ValueError("singles_per_kind must be 0 when test is 0: singles need test persons")
-    if not 1 <= artefacts_per_fake <= len(KINDS):
-        raise ValueError(
-            f"artefacts_per_fake must lie in 1..{len(KINDS)}, got {artefacts_per_fake!r}"
-        )
-
-
-def plan(
-    *,
-    seed: int = 0,
-    train: int = 2000,
-    valid: int = 400,
-    test: int = 400,
-    singles_per_kind: int = 20,
-    artefacts_per_fake: float = 3,
-) -> list[Spec]:
-    """Return the rows of the rendered set in the order of their index; draws no picture.
-
-    `train`, `valid` and `test` count images, half of them fake; the test split also gets
-    `singles_per_kind` fakes with one artefact of each kind. Bad values raise ValueError.
-    """
-    _check(seed, train, valid, test, singles_per_kind, artefacts_per_fake)
-    rng = np.random.default_rng([seed, _PLAN_STREAM])
-    counts = {"train": train, "valid": valid, "test": test}
+def plan(content: RenderedSet) -> list[Spec]:
+    """The rows of a rendered set in the order of their index; draws no picture."""
+    rng = np.random.default_rng([content.seed, _PLAN_STREAM])
+    counts = content.images
     people = {split: math.ceil(count / IMAGES_PER_PERSON) for split, count in counts.items()}
     numbers = rng.permutation(sum(people.values())).tolist()
     rows: list[tuple] = []
@@ -128,10 +149,10 @@ def plan(
             makers = _quota(rng, half, tuple(GENERATORS), (1, 1, 1)) if label else [""] * half
             decoys = _decoys(rng, half)
             for i in range(half):
-                kinds = _kinds(rng, makers[i], artefacts_per_fake) if label else ()
+                kinds = _kinds(rng, makers[i], content.artefacts_per_fake) if label else ()
                 rows.append((split, label, mine[i // 2], makers[i], platforms[i], kinds, decoys[i]))
-        if split == "test" and singles_per_kind:
-            singles = [kind for kind in KINDS for _ in range(singles_per_kind)]
+        if split == "test" and content.singles_per_kind:
+            singles = [kind for kind in KINDS for _ in range(content.singles_per_kind)]
             platforms = _quota(rng, len(singles), PLATFORMS, PLATFORM_SHARES)
             decoys, order = _decoys(rng, len(singles)), rng.permutation(len(singles))
             for i, kind in enumerate(singles):

@@ -10,12 +10,11 @@ from .artefacts import Stage, plant
 from .camera import develop, lens, sample_camera, sensor
 from .face import Scene, draw_scene
 from .person import Person, sample_person, sample_view
-from .plan import Spec
+from .plan import SMALLEST_SIDE, Spec
 
 # One stream of random numbers for each purpose: what one step draws never moves another step,
 # which is what makes a twin equal to its fake outside of the artefacts.
 _PERSON_STREAM, _VIEW_STREAM, _CAMERA_STREAM, _NOISE_STREAM, _PLANT_STREAM = 1, 2, 3, 4, 5
-SMALLEST_SIDE = 32
 
 
 @dataclass(frozen=True)
@@ -42,12 +41,6 @@ def person_of(number: int, *, seed: int) -> Person:
     return sample_person(np.random.default_rng([seed, _PERSON_STREAM, number]))
 
 
-def check_size(size: int) -> None:
-    """Raise ValueError unless `size` is a whole number of at least `SMALLEST_SIDE` pixels."""
-    if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < SMALLEST_SIDE:
-        raise ValueError(f"size must be a whole number of at least {SMALLEST_SIDE}, got {size!r}")
-
-
 def scene_of(spec: Spec, *, seed: int, size: int) -> Scene:
     """Return the drawn face of a row before the camera."""
     person = person_of(spec.person, seed=seed)
@@ -56,12 +49,18 @@ def scene_of(spec: Spec, *, seed: int, size: int) -> Scene:
     return draw_scene(person, view, size=size, decoy=spec.decoy, rng=rng)
 
 
-def render(spec: Spec, *, seed: int, size: int = 64) -> Rendered:
-    """Render one row of `plan(seed=seed)` at `size` x `size` pixels (at least 32).
+def render(spec: Spec, *, seed: int, size: int) -> Rendered:
+    """Render one row of a plan of this seed at `size` x `size` pixels (at least 32).
 
     The same row, seed and size give the same bytes. A smaller size raises ValueError.
+
+    >>> from facetell.dataset.rendered import RenderedSet, plan
+    >>> rows = plan(RenderedSet(seed=0, train=4, valid=0, test=0, singles_per_kind=0))
+    >>> render(rows[0], seed=0, size=64).after.shape
+    (64, 64, 3)
     """
-    check_size(size)
+    if size < SMALLEST_SIDE:
+        raise ValueError(f"size must be at least {SMALLEST_SIDE}, got {size!r}")
     scene = scene_of(spec, seed=seed, size=size)
     rng = np.random.default_rng([seed, _CAMERA_STREAM, spec.index])
     camera = sample_camera(rng, size, spec.platform)

@@ -206,8 +206,8 @@ def _licences(api: Any, dataset: str) -> str:
 
     request = _named(ApiGetDatasetMetadataRequest(), dataset)
     with api.build_kaggle_client() as client:
-        found = client.datasets.dataset_api_client.get_dataset_metadata(request)
-    licences = found.info.licenses if found.info else []
+        metadata = client.datasets.dataset_api_client.get_dataset_metadata(request)
+    licences = metadata.info.licenses if metadata.info else []
     return ", ".join(" ".join(licence.name.split()) for licence in licences if licence.name)
 
 
@@ -443,9 +443,9 @@ def _receive(
         for block in response.iter_content(BLOCK):
             file.write(block)
             arrived(len(block))
-    found = part.stat().st_size
-    if size is not None and found != size:
-        raise _Cut(f"{found:,} of {size:,} bytes came")
+    arrived_in_all = part.stat().st_size
+    if size is not None and arrived_in_all != size:
+        raise _Cut(f"{arrived_in_all:,} of {size:,} bytes came")
 
 
 def _problem(part: Path, md5: str | None) -> str | None:
@@ -457,10 +457,10 @@ def _problem(part: Path, md5: str | None) -> str | None:
         open_archive(part).close()
         if md5:
             with open(part, "rb") as file:
-                found = hashlib.file_digest(
+                actual = hashlib.file_digest(
                     file, lambda: hashlib.md5(usedforsecurity=False)
                 ).hexdigest()
-            return None if found == md5 else f"its md5 is {found}, the server says {md5}"
+            return None if actual == md5 else f"its md5 is {actual}, the server says {md5}"
         with zipfile.ZipFile(part) as archive:
             bad = archive.testzip()
         return f"{bad} in it has a wrong checksum" if bad else None

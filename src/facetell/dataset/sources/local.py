@@ -25,8 +25,8 @@ def fetch(target: Path, *, archive: Path, expected: str | None) -> None:
 
 def verify(path: Path, expected: str | None, name: Path | str) -> None:
     """Compare the sha256 of ``path`` with ``expected`` (None: anything goes)."""
-    if expected and (found := sha256(path)) != expected.lower():
+    if expected and (actual := sha256(path)) != expected.lower():
         raise UserError(
-            f"{name} has sha256 {found}, but data.sha256 says {expected}; the file has changed or "
+            f"{name} has sha256 {actual}, but data.sha256 says {expected}; the file has changed or "
             "is damaged: get it again, or set data.sha256=null to take it as it is"
         )

@@ -16,9 +16,11 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
+from facetell.common.files import whole
+
 from .artefacts import KINDS
-from .plan import Spec, plan
-from .render import check_size, render
+from .plan import RenderedSet, Spec, plan
+from .render import render
 
 COLUMNS = (
     "id", "file", "split", "label", "person", "generator", "platform", "artefacts", "mask", "twin",
@@ -113,51 +115,40 @@ def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
 
 def write_archive(
     path: str | os.PathLike[str],
+    content: RenderedSet,
     *,
-    seed: int = 0,
-    size: int = 64,
-    train: int = 2000,
-    valid: int = 400,
-    test: int = 400,
-    singles_per_kind: int = 20,
-    artefacts_per_fake: float = 3,
     workers: int = 2,
     progress: bool = True,
 ) -> None:
-    """Render the demo set (drawn faces, no photos) into the zip file `path`.
+    """Render a set (drawn faces, no photos) into the zip file `path`.
 
-    The arguments are those of `plan`, with `size` the side in pixels (at least 32) and `workers`
-    the number of processes, which does not change the bytes. The file appears under its name only
-    when complete. Bad values raise ValueError, an unwritable path OSError.
+    `workers` is the number of processes, which does not change the bytes. The file appears under
+    its name only when complete.
+
+    >>> content = RenderedSet(seed=0, size=32, train=2, valid=2, test=2, singles_per_kind=0)
+    >>> write_archive("demo.zip", content, workers=1, progress=False)
+    >>> len(zipfile.ZipFile("demo.zip").namelist())  # images, masks, a twin, index and README
+    12
     """
-    check_size(size)
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-        raise ValueError(f"workers must be a whole number of at least 1, got {workers!r}")
-    specs = plan(
-        seed=seed, train=train, valid=valid, test=test,
-        singles_per_kind=singles_per_kind, artefacts_per_fake=artefacts_per_fake,
-    )  # fmt: skip
-    target = Path(path)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    specs = plan(content)
     rows = [_row(spec) for spec in specs]
+    with whole(Path(path)) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
+        _add(archive, "README.txt", README.format(kinds=", ".join(KINDS)).encode())
+        _add(archive, "index.csv", _listing(rows).encode())
+        bar = tqdm(
+            _rendered(specs, size=content.size, seed=content.seed, workers=workers),
+            total=len(specs), desc="demo faces", unit="image", file=sys.stderr,
+            disable=not progress, mininterval=0.2 if sys.stderr.isatty() else 10.0,
+        )  # fmt: skip
+        for row, files in zip(rows, bar, strict=True):
+            for name, data in zip((row["file"], row["mask"], row["twin"]), files, strict=True):
+                if data is not None:
+                    _add(archive, str(name), data)
+
+
+def _listing(rows: list[dict[str, str | int]]) -> str:
     table = io.StringIO()
     writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    try:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
-            _add(archive, "README.txt", README.format(kinds=", ".join(KINDS)).encode())
-            _add(archive, "index.csv", table.getvalue().encode())
-            bar = tqdm(
-                _rendered(specs, size=size, seed=seed, workers=workers),
-                total=len(specs), desc="demo faces", unit="image", file=sys.stderr,
-                disable=not progress, mininterval=0.2 if sys.stderr.isatty() else 10.0,
-            )  # fmt: skip
-            for row, files in zip(rows, bar, strict=True):
-                names = (row["file"], row["mask"], row["twin"])
-                for name, data in zip(names, files, strict=True):
-                    if data is not None:
-                        _add(archive, str(name), data)
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
+    return table.getvalue()
