@@ -18,7 +18,7 @@ from torch import nn
 import facetell.models.export as exporting
 from facetell.app.command_line import main
 from facetell.common.errors import UserError
-from facetell.dataset.rendered import plan, render
+from facetell.dataset.rendered import RenderedSet, plan, render
 from facetell.models import build
 from facetell.models.detector import Card, Detector, load, save
 
@@ -47,7 +47,7 @@ def images(count: int, size: int) -> torch.Tensor:
     """Drawn faces of differing brightness and colour, always the same."""
     generator = torch.Generator().manual_seed(1)
     found = []
-    for row in plan(seed=1, train=count, valid=0, test=0, singles_per_kind=0):
+    for row in plan(RenderedSet(seed=1, train=count, valid=0, test=0, singles_per_kind=0)):
         face = torch.from_numpy(render(row, seed=1, size=size).after).permute(2, 0, 1) / 255
         found.append(face * (0.2 + 0.8 * torch.rand(3, 1, 1, generator=generator)))
     return torch.stack(found)

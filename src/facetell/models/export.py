@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.functional import interpolate
 
 from facetell.common.errors import UserError, brief
-from facetell.dataset.rendered import plan, render
 from facetell.models.detector import Card, Detector, load
 
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
@@ -60,7 +60,7 @@ def to_onnx(weights: Path, target: Path, inline: int = INLINE) -> float:
         with TemporaryDirectory(prefix=f".{target.stem}.", dir=target.parent) as folder:
             draft = Path(folder) / target.name
             largest = write_and_compare(weights, detector, card, draft, inline)
-            place(draft, target)
+            publish(draft, target)
     except OSError as error:
         raise UserError(
             f"cannot write {target} ({error.strerror or error}); name a target on a disk with room"
@@ -157,28 +157,37 @@ def logits(path: Path, images: torch.Tensor) -> np.ndarray:
     return np.concatenate(batches)
 
 
-def probes(side: int) -> torch.Tensor:
-    """Four images (4, 3, side, side) in [0, 1]: drawn faces, the last two with noise and a ramp.
+def probes(side: int, count: int = 4) -> torch.Tensor:
+    """Images (count, 3, side, side) in [0, 1] to compare on: blobs of all sizes.
 
-    Pure noise or a chessboard would not do. Unlike any picture, they drive a briefly trained
-    EfficientNet to logits of thousands, where the rounding of float32 alone exceeds the tolerance.
+    Their spectrum falls with frequency as that of photographs does. Pure noise or a chessboard
+    would not do: unlike any picture, they drive a briefly trained EfficientNet to logits of
+    thousands, where the rounding of float32 alone exceeds the tolerance.
+
+    >>> images = probes(64)
+    >>> images.shape, bool(images.min() >= 0), bool(images.max() <= 1)
+    (torch.Size([4, 3, 64, 64]), True, True)
     """
-    rows = plan(train=4, valid=0, test=0, singles_per_kind=0)
-    drawn = np.stack([render(row, seed=0, size=max(side, 32)).after[:side, :side] for row in rows])
-    faces = torch.from_numpy(drawn).permute(0, 3, 1, 2).float() / 255
-    noise = torch.rand(3, side, side, generator=torch.Generator().manual_seed(0))
-    faces[2] = (faces[2] + 0.2 * (noise - 0.5)).clamp(0, 1)
-    faces[3] = (faces[3] + torch.linspace(0, 1, side)) / 2
-    return faces
+    random = torch.Generator().manual_seed(0)
+    images = torch.full((count, 3, side, side), 0.5)
+    for cells in (2**octave for octave in range(1, 8)):
+        grey = torch.rand(count, 1, cells, cells, generator=random) - 0.5
+        colour = torch.rand(count, 3, cells, cells, generator=random) - 0.5
+        blobs = interpolate(grey + colour / 4, size=(side, side), mode="bicubic")
+        images += blobs / cells**0.5
+    return images.clamp(0, 1)
 
 
-def difference(found: np.ndarray, expected: np.ndarray) -> float:
-    """Largest of |found - expected| / max(1, |expected|) over all logits; NaN if one is.
+def difference(logits: np.ndarray, expected: np.ndarray) -> float:
+    """Largest of |logits - expected| / max(1, |expected|) over all of them; NaN if one is.
 
     Absolute for logits up to 1, relative above: a logit of 1000, which an image unlike those of
     the training may well get, has steps of 6e-5 in float32, and is computed less exactly still.
+
+    >>> difference(np.array([[0.5, -2001.0]]), np.array([[0.5, -2000.0]]))
+    0.0005
     """
-    return float((np.abs(found - expected) / np.maximum(1, np.abs(expected))).max())
+    return float((np.abs(logits - expected) / np.maximum(1, np.abs(expected))).max())
 
 
 def data_file(target: Path) -> Path:
@@ -186,7 +195,7 @@ def data_file(target: Path) -> Path:
     return target.with_name(f"{target.name}.data")
 
 
-def place(draft: Path, target: Path) -> None:
+def publish(draft: Path, target: Path) -> None:
     """Move a draft, and its data file if it has one, over the target and its data file."""
     if data_file(draft).exists():
         target.unlink(missing_ok=True)  # a crash now must not leave old graph with new weights
