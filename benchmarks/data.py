@@ -78,8 +78,8 @@ def _face(job: tuple[int, int, int]) -> bytes:
 def listed(count: int) -> Iterator[tuple[str, str, str]]:
     """Split, class and name of every image: numbers for real ones, ten capitals for fakes."""
     for index in range(count):
-        place, kind = (index // 2 + 0.5) / (count / 2), ("real", "fake")[index % 2]
-        split = "train" if place < 0.72 else "valid" if place < 0.86 else "test"
+        share, kind = (index // 2 + 0.5) / (count / 2), ("real", "fake")[index % 2]
+        split = "train" if share < 0.72 else "valid" if share < 0.86 else "test"
         letters = [chr(65 + (index // 26**power) % 26) for power in range(10)]
         yield split, kind, f"{index // 2:05d}" if kind == "real" else "".join(letters)
 
@@ -190,13 +190,13 @@ def start_of_dvc(home: Path) -> dict[str, float]:
         ["git", *who, "commit", "--quiet", "--message", "all"],
     ):
         subprocess.run(command, cwd=home, check=True)
-    found = {}
+    seconds = {}
     for turn, name in enumerate(("dvc exp run", "dvc exp run --temp"), start=1):
         started = time.time()
         command = [*dvc, *name.split()[1:], "--quiet", "--set-param", f"turn={turn}"]
         subprocess.run(command, cwd=home, check=True, stdout=subprocess.DEVNULL)
-        found[name] = float((home / "started").read_text()) - started
-    return found
+        seconds[name] = float((home / "started").read_text()) - started
+    return seconds
 
 
 def trial(count: int, size: int, folder: Path) -> dict[str, Cost]:

@@ -49,13 +49,13 @@ def main() -> None:
         return
     medians: dict[str, list[float]] = {"no": [], "yes": []}
     for _ in range(options.trials):
-        for keep, found in medians.items():
+        for keep, seconds in medians.items():
             command = [sys.executable, "-m", "benchmarks.memory_reuse", "--keep", keep]
             command += ["--model", options.model, "--size", str(options.size)]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             times = [float(value) for value in done.stdout.split()]
-            found.append(statistics.median(times[2:]))
-            print(f"kept: {keep:3}  first {times[0]:.2f} s, median {found[-1]:.2f} s", flush=True)
+            seconds.append(statistics.median(times[2:]))
+            print(f"kept: {keep:3}  first {times[0]:.2f} s, median {seconds[-1]:.2f} s", flush=True)
     ratios = [no / yes for no, yes in zip(medians["no"], medians["yes"], strict=True)]
     print(f"faster with memory kept: {statistics.median(ratios):.2f}x (median of pairs), "
           f"pairs {', '.join(f'{ratio:.2f}' for ratio in ratios)}")  # fmt: skip

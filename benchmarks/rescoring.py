@@ -62,8 +62,8 @@ def predictions(home: Path, rows: pd.DataFrame, model: int, variants: dict) -> N
     clean = {"clean": random.normal(size=VALID) + shift * (halves - 0.5)}
     valid = table("valid", [f"v{index}" for index in range(VALID)], halves, clean)
     test = table("test", rows["id"].tolist(), labels, scores)
-    facts = {name: variant.facts for name, variant in variants.items()}
-    write(home / f"{model}.parquet", pd.concat([valid, test]), threshold=0.1, variants=facts)
+    metadata = {name: variant.metadata for name, variant in variants.items()}
+    write(home / f"{model}.parquet", pd.concat([valid, test]), threshold=0.1, variants=metadata)
 
 
 def peak() -> float:

@@ -23,9 +23,9 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms.v2 import functional as F
 
 from benchmarks.images import make
-from facetell.common.machine import device
+from facetell.common import machine
 from facetell.evaluation.perturbations import Variant, suite
-from facetell.evaluation.prediction import BATCH, variant_margins
+from facetell.evaluation.variant_margins import BATCH, variant_margins
 from facetell.images.loading import Images, scoring_batches, to_unit
 from facetell.images.packed import Packed
 from facetell.models import build
@@ -150,13 +150,13 @@ def compare(
     options: argparse.Namespace,
 ) -> None:
     """Time ours and the network alone, and print how all compare."""
-    place = device()
-    detector.to(place)
+    device = machine.device()
+    detector.to(device)
     images = Images(Packed(home / "train.arrow"), options.size)
     pixels = next(iter(scoring_batches(images, PLAIN_BATCH)))[1]
     # as many as a large batch has, even where there are fewer
-    ready = to_unit(pixels.repeat(-(-PLAIN_BATCH // len(pixels)), 1, 1, 1)[:PLAIN_BATCH], place)
-    ours, batch = "facetell", BATCH[place.type]
+    ready = to_unit(pixels.repeat(-(-PLAIN_BATCH // len(pixels)), 1, 1, 1)[:PLAIN_BATCH], device)
+    ours, batch = "facetell", BATCH[device.type]
     sizes = sorted({batch, PLAIN_BATCH})
     best: dict[str | int, float] = {}
     for size in sizes:
@@ -166,7 +166,7 @@ def compare(
             spent = alone(detector, ready, size, total)
             best[size] = min(best.get(size, spent), spent)
         started = time.perf_counter()
-        variant_margins(detector, images, variants, place)
+        variant_margins(detector, images, variants, device)
         spent = time.perf_counter() - started
         best[ours] = min(best.get(ours, spent), spent)
     for size in sizes:
@@ -179,7 +179,7 @@ def compare(
         f"plain script, batch {PLAIN_BATCH}:  {plainly:7.1f} s, {total / plainly:6.1f}/s; "
         f"facetell is {plainly / best[ours]:.2f} x faster"
     )
-    if place.type == "cpu":
+    if device.type == "cpu":
         costs(variants, ready)
 
 

@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from facetell.common.machine import device
+from facetell.common import machine
 from facetell.evaluation.perturbations import suite
-from facetell.evaluation.prediction import variant_margins
 from facetell.evaluation.predictions import table, write
+from facetell.evaluation.variant_margins import variant_margins
 from facetell.images.loading import Images
 from facetell.images.packed import Packed
 from facetell.models.detector import load
@@ -20,11 +20,11 @@ def main(model: str) -> None:
     workers = settings.predict.workers
     variants = suite(settings.predict.suites, settings.data.suite)
     detector, card = load(paths.weights(model))
-    place = device()
-    detector.to(place)
+    device = machine.device()
+    detector.to(device)
     valid, test = (Images(Packed(paths.PACKED[s]), card.image_size) for s in ("valid", "test"))
-    on_valid = {"clean": margins(detector, valid, place, workers=workers)}
-    on_test = variant_margins(detector, test, variants, place, workers=workers)
+    on_valid = {"clean": margins(detector, valid, device, workers=workers)}
+    on_test = variant_margins(detector, test, variants, device, workers=workers)
     predictions = pd.concat(
         [
             table(split, images.packed.ids, images.packed.labels, scores)
@@ -35,7 +35,7 @@ def main(model: str) -> None:
         paths.predictions(model),
         predictions,
         threshold=card.threshold,
-        variants={name: variant.facts for name, variant in variants.items()},
+        variants={name: variant.metadata for name, variant in variants.items()},
     )
 
 

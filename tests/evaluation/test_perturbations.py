@@ -340,14 +340,14 @@ def test_a_list_makes_a_variant_of_each_level():
         {"mine": {"soft": {"perturbation": "blur", "sigma": [1, 2.5, 6.0]}, "flip": None}}, "mine"
     )
     assert list(made) == ["soft_1", "soft_2.5", "soft_6", "flip"]
-    assert made["soft_2.5"].facts == {
+    assert made["soft_2.5"].metadata == {
         "perturbation": "blur",
         "level": 2.5,
         "label": "Gaussian blur, standard deviation (px)",
         "neutral": 0,
         "probe": False,
     }
-    assert made["flip"].facts["level"] is None
+    assert made["flip"].metadata["level"] is None
     images = smooth(32, 2)
     after = made["soft_2.5"](images, IDS[:2])
     torch.testing.assert_close(after, apply("blur", images, sigma=2.5))

@@ -91,7 +91,7 @@ def workspace(home, labels: np.ndarray) -> pd.DataFrame:
             f"data/predictions/{model}.parquet",
             pd.concat([valid, test.sample(frac=1, random_state=3)]),  # in any order
             threshold=0.5,
-            variants={name: variant.facts for name, variant in variants.items()},
+            variants={name: variant.metadata for name, variant in variants.items()},
         )
         stored = predictions.read(f"data/predictions/{model}.parquet")
         found = trained("simplenet", best_epoch=1, epochs=1)

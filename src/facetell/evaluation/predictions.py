@@ -26,7 +26,7 @@ class Predictions:
     table : columns id and variant (categorical), split, label (1 = fake), margin (float64).
     threshold : a margin, frozen on validation.
     variants : by perturbed variant: perturbation, level, label, neutral and probe, as
-        ``facetell.evaluation.perturbations.Variant.facts`` has them.
+        ``facetell.evaluation.perturbations.Variant.metadata`` has them.
     """
 
     table: pd.DataFrame

@@ -16,7 +16,7 @@ from torch import nn
 
 from facetell.common.errors import UserError
 from facetell.explain.subject import Subject, untouched
-from facetell.models.layers import Targets, targets
+from facetell.models.target_layers import TargetLayers, target_layers
 
 # modules that have channels first by their own definition, whatever the network around them
 CHANNELS_FIRST = (
@@ -44,13 +44,13 @@ def layers(model: nn.Module) -> list[str]:
     A network that lists none, as one of your own, gets its activations (else its convolutions)
     once images are known: then this is empty.
     """
-    declared = targets(Subject.of(model).network)
+    declared = target_layers(Subject.of(model).network)
     return list(declared.names) if declared else []
 
 
 def default_layer(model: nn.Module) -> str | None:
     """The layer that the network's definition recommends; None if it lists none."""
-    declared = targets(Subject.of(model).network)
+    declared = target_layers(Subject.of(model).network)
     return declared.default if declared else None
 
 
@@ -87,7 +87,7 @@ def resolve(
     """
     modules = subject.modules
     if wanted in ("all", "default"):
-        declared = targets(subject.network) or _found(subject, images)
+        declared = target_layers(subject.network) or _found(subject, images)
         if declared is None:
             return {}
         names = list(declared.names) if wanted == "all" else [declared.default]
@@ -102,7 +102,7 @@ def resolve(
 
 
 def _unknown(subject: Subject, name: str) -> str:
-    declared = targets(subject.network)
+    declared = target_layers(subject.network)
     listed = declared.names if declared else tuple(subject.modules)[:40]
     near = get_close_matches(name, subject.modules, n=3)
     return (
@@ -113,12 +113,12 @@ def _unknown(subject: Subject, name: str) -> str:
     )
 
 
-def _found(subject: Subject, images: torch.Tensor) -> Targets | None:
+def _found(subject: Subject, images: torch.Tensor) -> TargetLayers | None:
     maps = map_layers(subject.model, images)
     modules = subject.modules
     activations = [n for n in maps if type(modules[n]).__name__ in ACTIVATIONS]
     names = activations or [n for n in maps if isinstance(modules[n], nn.Conv2d)]
-    return Targets(tuple(names), names[-1]) if names else None
+    return TargetLayers(tuple(names), names[-1]) if names else None
 
 
 @contextmanager

@@ -40,6 +40,12 @@ class Detector(nn.Module):
 
     Normalisation is part of the detector, so that perturbations, saliency and exported models all
     live in the space of pixels.
+
+    >>> network = build("simplenet", image_size=64)
+    >>> detector = Detector(network, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)).eval()
+    >>> images = torch.rand(4, 3, 64, 64)
+    >>> detector(images).shape, detector.margin(images).shape
+    (torch.Size([4, 2]), torch.Size([4]))
     """
 
     mean: torch.Tensor
@@ -90,6 +96,15 @@ def load(path: str | Path) -> tuple[Detector, Card]:
     Raises
     ------
     UserError : the file is missing, cut off, not one of ours, or does not fit its network.
+
+    >>> network = build("simplenet", image_size=64)
+    >>> detector = Detector(network, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+    >>> card = Card(network="simplenet", width=1.0, image_size=64, mean=(0.5, 0.5, 0.5),
+    ...             std=(0.5, 0.5, 0.5), threshold=0.3, data="")
+    >>> save(detector, card, "simplenet.safetensors")
+    >>> again, card = load("simplenet.safetensors")
+    >>> card.threshold
+    0.3
     """
     try:
         with safe_open(path, framework="pt") as file:

@@ -51,6 +51,13 @@ def build(
     ------
     UserError : unknown key, a width that the network does not take, or no published weights
         within reach.
+
+    >>> import torch
+    >>> network = build("simplenet", image_size=64)
+    >>> network(torch.zeros(1, 3, 64, 64)).shape
+    torch.Size([1, 2])
+    >>> "sepnet" in OURS
+    True
     """
     if not timm.is_model(key):
         near = timm.list_models(f"*{key.split('_')[0]}*")[:8]
@@ -82,12 +89,20 @@ def build(
 
 
 def head_of(network: nn.Module) -> tuple[str, ...]:
-    """Names of the modules that classify: what is trained first, and is new with new classes."""
+    """Names of the modules that classify: what is trained first, and is new with new classes.
+
+    >>> head_of(build("mobilenetv2_100", image_size=64))
+    ('classifier',)
+    """
     config: Any = getattr(network, "pretrained_cfg", None) or {}
     name = config.get("classifier") or ()
     return (name,) if isinstance(name, str) else tuple(name)
 
 
 def parameter_count(network: nn.Module) -> int:
-    """Number of trainable and frozen parameters, buffers not counted."""
+    """Number of trainable and frozen parameters, buffers not counted.
+
+    >>> parameter_count(nn.Linear(10, 2))
+    22
+    """
     return sum(parameter.numel() for parameter in network.parameters())

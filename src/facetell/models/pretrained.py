@@ -24,24 +24,30 @@ def load_weights(network: nn.Module, path: str | Path) -> list[str]:
     Raises
     ------
     UserError : the file is missing, unreadable, needs pickled code, or is of another network.
+
+    >>> from facetell.models import build
+    >>> thousand = build("simplenet", image_size=64, num_classes=1000)
+    >>> torch.save(thousand.state_dict(), "thousand.pt")
+    >>> load_weights(build("simplenet", image_size=64), "thousand.pt")  # of another classifier
+    ['head.4.weight', 'head.4.bias']
     """
     own = network.state_dict()
-    found = _converted(network, _read(path))
+    given = _converted(network, _read(path))
     heads = tuple(f"{name}." for name in head_of(network))
     fresh = [
         name for name, value in own.items()
-        if name.startswith(heads) and (name not in found or found[name].shape != value.shape)
+        if name.startswith(heads) and (name not in given or given[name].shape != value.shape)
     ]  # fmt: skip
-    missing = [name for name in own if name not in found and name not in fresh]
+    missing = [name for name in own if name not in given and name not in fresh]
     # statistics of how many batches were seen: older files lack them, and nothing depends on them
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     wrong = [
         name for name, value in own.items()
-        if name in found and name not in fresh and found[name].shape != value.shape
+        if name in given and name not in fresh and given[name].shape != value.shape
     ]  # fmt: skip
     if missing or wrong:
         examples = [f"{name} is missing" for name in missing[:2]] + [
-            f"{name} is {tuple(found[name].shape)} instead of {tuple(own[name].shape)}"
+            f"{name} is {tuple(given[name].shape)} instead of {tuple(own[name].shape)}"
             for name in wrong[:2]
         ]
         raise UserError(
@@ -49,7 +55,7 @@ def load_weights(network: nn.Module, path: str | Path) -> list[str]:
             f"{len(wrong)} have another shape (such as: {'; '.join(examples)}). "
             "Is it of another architecture, width or patch size?"
         )
-    fitting = {name: found[name] for name in own if name in found and name not in fresh}
+    fitting = {name: given[name] for name in own if name in given and name not in fresh}
     network.load_state_dict(fitting, strict=False)
     return fresh
 

@@ -71,10 +71,10 @@ def turned(images: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
     hues = (green + blue).sub_(red).sub_(low)
     hues.div_(chroma.clamp(min=torch.finfo(images.dtype).tiny)).add_(1)
     hues.copysign_(green - blue).add_(6 * turns.to(images)[:, None, None])
-    found = torch.empty_like(images)
-    for channel, place in enumerate((0, 2, 4)):  # of red, green and blue on the circle
-        away = hues - place
+    turned_images = torch.empty_like(images)
+    for channel, angle in enumerate((0, 2, 4)):  # of red, green and blue, in sixths of the circle
+        away = hues - angle
         away.sub_((away / 6).round_(), alpha=6).abs_()
         # full up to one sixth away, and nothing from two on
-        torch.sub(high, away.sub_(1).clamp_(0, 1).mul_(chroma), out=found[:, channel])
-    return found
+        torch.sub(high, away.sub_(1).clamp_(0, 1).mul_(chroma), out=turned_images[:, channel])
+    return turned_images

@@ -42,10 +42,10 @@ def _gaussian(size: int, sigma: float) -> torch.Tensor:
     radius = max(RADIUS, int(np.ceil(3 * sigma)))
     offsets = torch.arange(-radius, radius + 1)
     weights = torch.exp(-0.5 * (offsets.double() / sigma) ** 2)
-    place = (torch.arange(size)[:, None] + offsets).remainder(2 * (size - 1))
-    place = torch.minimum(place, 2 * (size - 1) - place)
+    pixel = (torch.arange(size)[:, None] + offsets).remainder(2 * (size - 1))
+    pixel = torch.minimum(pixel, 2 * (size - 1) - pixel)
     matrix = torch.zeros(size, size, dtype=torch.float64)
-    matrix.scatter_add_(1, place, (weights / weights.sum()).expand(size, -1))
+    matrix.scatter_add_(1, pixel, (weights / weights.sum()).expand(size, -1))
     return matrix.float()
 
 
@@ -111,8 +111,9 @@ def _in_8_bits(
 ) -> torch.Tensor:
     """``treat`` takes the pixels of an image, uint8 (S, S, 3), and its index in the batch."""
     rows = images.permute(0, 2, 3, 1).mul(255).round_().to("cpu", torch.uint8).contiguous().numpy()
-    found = np.stack(_each(lambda index: treat(rows[index], index), len(rows)))
-    return torch.from_numpy(found).to(images.device).permute(0, 3, 1, 2).to(images.dtype).div_(255)
+    treated = np.stack(_each(lambda index: treat(rows[index], index), len(rows)))
+    back = torch.from_numpy(treated).to(images.device).permute(0, 3, 1, 2)
+    return back.to(images.dtype).div_(255)
 
 
 def _each(function: Callable[[int], T], count: int) -> list[T]:

@@ -35,9 +35,9 @@ def crop_unscaled(images: torch.Tensor, ids: Ids, *, pixels: int) -> torch.Tenso
     side = _side(pixels, size)
     start = round((size - side) / 2)  # as torchvision's center_crop has it
     inside = (..., slice(start, start + side), slice(start, start + side))
-    found = torch.full_like(images, 0.5)
-    found[inside] = images[inside]
-    return found
+    framed = torch.full_like(images, 0.5)
+    framed[inside] = images[inside]
+    return framed
 
 
 def _side(pixels: int, size: int) -> int:
@@ -54,7 +54,7 @@ def rotate(images: torch.Tensor, ids: Ids, *, degrees: float) -> torch.Tensor:
     """
     within("degrees", degrees, -180, 180)
     sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
-    # from places in the result to places in the image, rows downwards
+    # from coordinates in the result to those in the image, rows downwards
     back = images.new_tensor([[cosine, -sine, 0], [sine, cosine, 0]])
     grid = affine_grid(back[None], [1, *images.shape[1:]], align_corners=False)
     return grid_sample(

@@ -41,7 +41,15 @@ class Perturbation:
 
 @dataclass(frozen=True)
 class Variant:
-    """A perturbation with all its settings; it is called with images and ids."""
+    """A perturbation with all its settings; it is called with images and ids.
+
+    >>> from facetell.evaluation.perturbations import PERTURBATIONS
+    >>> darker = Variant(PERTURBATIONS["brightness"], {"factor": 0.5})
+    >>> darker(torch.full((1, 3, 32, 32), 0.5), ["an id"]).max()
+    tensor(0.2500)
+    >>> darker.metadata["level"]
+    0.5
+    """
 
     perturbation: Perturbation
     settings: Settings = field(default_factory=dict)
@@ -50,7 +58,7 @@ class Variant:
         return self.perturbation.function(images, ids, **self.settings)
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """What scores and figures need to know: perturbation, level, label, neutral, probe."""
         what = self.perturbation
         return {
@@ -73,6 +81,13 @@ def perturbation(
     What is random in the function must follow from (its name, level, id) alone, never from the
     order or the batch: see ``facetell.common.seeding.seed_of``. Settings are keyword arguments, and
     a bad one raises UserError: see ``within``.
+
+    >>> @perturbation("Inverted, share", level="share", neutral=0)
+    ... def invert(images: torch.Tensor, ids: Ids, *, share: float) -> torch.Tensor:
+    ...     within("share", share, 0, 1)
+    ...     return images + share * (1 - 2 * images)
+    >>> PERTURBATIONS.pop("invert").name
+    'invert'
     """
 
     def register(function: Function) -> Function:
@@ -83,7 +98,12 @@ def perturbation(
 
 
 def within(name: str, value: Any, low: float, high: float, *, whole: bool = False) -> None:
-    """UserError unless a setting is a number (with ``whole``, an integer) from low to high."""
+    """UserError unless a setting is a number (with ``whole``, an integer) from low to high.
+
+    >>> within("quality", 0, 1, 100, whole=True)
+    Traceback (most recent call last):
+    facetell.common.errors.UserError: quality must be a whole number from 1 to 100, not 0
+    """
     kind = "a whole number" if whole else "a number"
     right = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
     if not right or not low <= value <= high:
@@ -101,6 +121,10 @@ def suite(suites: Mapping[str, Mapping[str, Settings | None]], chosen: str) -> d
     ------
     UserError : there is no such suite or perturbation, or a setting is unknown, missing or out of
         range; every variant is tried on a small image, so that hours of scoring do not end so.
+
+    >>> from facetell.evaluation.perturbations import suite
+    >>> list(suite({"mine": {"flip": {}, "blur": {"sigma": [1, 2]}}}, "mine"))
+    ['flip', 'blur_1', 'blur_2']
     """
     if chosen not in suites:
         raise UserError(f"data.suite: no suite {chosen!r}; there are {', '.join(suites)}")
@@ -157,5 +181,5 @@ def _number(level: Any) -> bool:
 
 def _try(variant: Variant) -> None:
     grey = torch.full((1, 3, SIDE, SIDE), 0.5)
-    found = variant(grey, ["an id"])
-    assert found.shape == grey.shape, variant.perturbation.name
+    result = variant(grey, ["an id"])
+    assert result.shape == grey.shape, variant.perturbation.name

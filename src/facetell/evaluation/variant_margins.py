@@ -31,8 +31,18 @@ def variant_margins(
     perturbed in memory.
 
     ``variants`` take float RGB in [0, 1] (B, 3, S, S) on the device and the images' ids. Where the
-    packed file has twins, a variant ``without_artefacts`` scores them in the place of their
+    packed file has twins, a variant ``without_artefacts`` scores them instead of their
     images: the same rendering, without what was planted.
+
+    >>> from facetell.dataset.demo import packed_demo
+    >>> from facetell.evaluation.perturbations import suite
+    >>> from facetell.models import build
+    >>> network = build("simplenet", image_size=64)
+    >>> detector = Detector(network, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+    >>> variants = suite({"mine": {"flip": {}}}, "mine")
+    >>> images = Images(packed_demo("demo")["test"], 64)
+    >>> list(variant_margins(detector, images, variants, torch.device("cpu")))
+    ['clean', 'flip', 'without_artefacts']
     """
     ids, parts, control = images.packed.ids, [], []
     total = len(images) * (1 + len(variants))

@@ -39,15 +39,22 @@ FAMILIES = {
 }
 
 
-class Targets(NamedTuple):
+class TargetLayers(NamedTuple):
     """Names of layers in forward order, and the recommended one of them."""
 
     names: tuple[str, ...]
     default: str
 
 
-def targets(network: nn.Module) -> Targets | None:
-    """The layers that a network's definition declares; None if it declares none."""
+def target_layers(network: nn.Module) -> TargetLayers | None:
+    """The layers that a network's definition declares; None if it declares none.
+
+    >>> from facetell.models import build
+    >>> target_layers(build("simplenet", image_size=64))
+    TargetLayers(names=('conv1', 'conv2', 'conv3'), default='conv3')
+    >>> target_layers(nn.Linear(2, 2)) is None
+    True
+    """
     family = FAMILIES.get(type(network).__module__)
     if family is not None:
         names = [
@@ -59,7 +66,7 @@ def targets(network: nn.Module) -> Targets | None:
         names = [name for name in names if not _ends_another(network, name, names)]
         if names:
             names.sort(key=_order(network))
-            return Targets(tuple(names), names[-1])
+            return TargetLayers(tuple(names), names[-1])
     listed: Any = getattr(network, "feature_info", None)
     if not isinstance(listed, list | tuple):
         return None
@@ -68,7 +75,7 @@ def targets(network: nn.Module) -> Targets | None:
     if not entries:
         return None
     default = next((entry for entry in entries if entry.get("default")), entries[-1])
-    return Targets(tuple(entry["module"] for entry in entries), default["module"])
+    return TargetLayers(tuple(entry["module"] for entry in entries), default["module"])
 
 
 def _ends_another(network: nn.Module, name: str, names: list[str]) -> bool:
@@ -82,10 +89,10 @@ def _ends_another(network: nn.Module, name: str, names: list[str]) -> bool:
 
 def _order(network: nn.Module) -> Any:
     """Sort key: a sequence comes after its members, as its output does."""
-    places = {name: place for place, (name, _) in enumerate(network.named_modules())}
+    order = {name: index for index, (name, _) in enumerate(network.named_modules())}
 
     def key(name: str) -> int:
-        inside = [place for other, place in places.items() if other.startswith(f"{name}.")]
-        return max(inside, default=places[name])
+        inside = [index for other, index in order.items() if other.startswith(f"{name}.")]
+        return max(inside, default=order[name])
 
     return key

@@ -1,4 +1,4 @@
-"""Every test image is scored once per variant, as if perturbed by itself; files say what they hold.
+"""Every test image is scored once per variant, as if perturbed by itself.
 
 The batches are smaller here than the set, so that there are several, the last one not full.
 """
@@ -14,20 +14,22 @@ import torch
 from support import picture
 from torch import nn
 
-from facetell.common.errors import UserError
 from facetell.dataset.layouts import PRESOCIAL
-from facetell.evaluation import prediction as variants
+from facetell.evaluation import variant_margins as variants
 from facetell.evaluation.perturbations import suite
-from facetell.evaluation.prediction import variant_margins
-from facetell.evaluation.predictions import CONTROL, read, table, write
+from facetell.evaluation.predictions import CONTROL
+from facetell.evaluation.variant_margins import variant_margins
 from facetell.images.archive import open_archive
 from facetell.images.decoding import decode
 from facetell.images.loading import Images, fit
 from facetell.images.packed import Packed
 from facetell.images.packing import pack
 from facetell.models.detector import Detector
+from facetell.models.inference import margins
 
 CPU = torch.device("cpu")
+
+
 SUITE = suite(
     {"mine": {"grayscale": {}, "noise": {"deviation": [0.1, 0.2]}, "hue": {"amount": 0.2}}}, "mine"
 )
@@ -136,34 +138,8 @@ def test_the_bar_counts_images_times_variants(detector, seven, monkeypatch):
     assert sum(steps) == 7 * 5
 
 
-def test_predictions_say_what_their_variants_are(tmp_path):
-    scores = {"clean": np.array([0.1, -2.0]), "noise_0.1": np.array([1 / 3, 4.0])}
-    rows = table("test", ["b", "a"], np.array([0, 1]), scores)
-    facts = {name: variant.facts for name, variant in SUITE.items()}
-    write(tmp_path / "p.parquet", rows, threshold=1 / 3, variants=facts)
-    found = read(tmp_path / "p.parquet")
-    assert found.threshold == 1 / 3
-    assert found.variants == facts
-    assert found.variants["noise_0.1"]["level"] == 0.1
-    assert [str(found.table.dtypes[name]) for name in ("id", "variant", "margin")] == [
-        "category", "category", "float64"
-    ]  # fmt: skip
-    assert found.table["id"].tolist() == ["b", "a", "b", "a"]
-    assert found.table["variant"].tolist() == ["clean"] * 2 + ["noise_0.1"] * 2
-    assert found.table["split"].tolist() == ["test"] * 4
-    assert found.table["label"].tolist() == [0, 1, 0, 1]
-    assert found.table["margin"].tolist() == [0.1, -2.0, 1 / 3, 4.0]
-
-
-def test_an_old_or_foreign_file_is_told_apart(tmp_path, manifest):
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    old = pa.table({"id": ["a"], "variant": ["clean"]}).replace_schema_metadata({"threshold": "1"})
-    pq.write_table(old, tmp_path / "old.parquet")
-    with pytest.raises(UserError, match=r"old\.parquet .* run the predict stage again"):
-        read(tmp_path / "old.parquet")
-    manifest.to_parquet(tmp_path / "other.parquet")
-    for name in ("other.parquet", "missing.parquet"):
-        with pytest.raises(UserError, match="is not a facetell predictions file"):
-            read(tmp_path / name)
+def test_clean_margins_are_those_of_inference(detector, seven):
+    dark = lambda batch, ids: batch * 0  # noqa: E731
+    scores = variant_margins(detector, seven, {"dark": dark}, CPU)
+    np.testing.assert_allclose(scores["clean"], margins(detector, seven, CPU), atol=1e-5)
+    assert np.ptp(scores["dark"]) < 1e-5
