@@ -20,7 +20,6 @@ from support import ROOT, encoded, write_zip
 
 from facetell.common.errors import UserError
 from facetell.common.labels import SPLITS
-from facetell.dataset import manifest as looking
 from facetell.dataset.layouts import rows
 from facetell.images.archive import LARGEST_ENTRY, open_archive
 from facetell.images.decoding import Unusable, decode, inspect
@@ -207,7 +206,6 @@ def run_stages(home: Path, layout: str) -> tuple[pd.DataFrame, list[str]]:
     """Split and pack what lies in ``home/data/raw``; the images set aside, and all packed ids."""
     with chdir(ROOT):
         compose.compose(home / "params.yaml", [f"data={layout}"])
-    looking._OPEN.clear()  # a process of its own would start without
     with chdir(home):
         split_stage.main()
         pack_stage.main()
@@ -226,6 +224,20 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, lis
     home = tmp_path_factory.mktemp("damaged")
     damaged_zip(raw(home, "folder"))
     return run_stages(home, "folder")
+
+
+def test_where_nothing_is_left_the_list_that_the_error_names_is_there(tmp_path):
+    entries = {
+        f"{place}/{index}.jpg": b"" if place == "test/fake" else of("JPEG", 100 * at + index)
+        for at, place in enumerate(PLACES)
+        for index in range(2)
+    }
+    write_zip(raw(tmp_path, "folder"), entries)
+    with pytest.raises(UserError, match=r"no usable fake image .* metrics/set_aside\.csv"):
+        run_stages(tmp_path, "folder")
+    aside = pd.read_csv(tmp_path / "metrics/set_aside.csv")
+    assert aside["path"].tolist() == ["test/fake/0.jpg", "test/fake/1.jpg"]
+    assert not (tmp_path / "data/manifest.parquet").exists()
 
 
 def way_of(path: str) -> str:

@@ -5,9 +5,11 @@ import shutil
 
 import numpy as np
 import pytest
-from support.training import RECIPE, run, same
+import torch
+from support.training import RECIPE, job, run, same
 
 from facetell.images.packed import Packed
+from facetell.training.checkpoint import FILE, owner_of
 from facetell.training.trainer import Trainer
 
 
@@ -68,3 +70,26 @@ def test_the_state_of_other_images_is_refused(packed_set, tmp_path):
     said = []
     run(moved, tmp_path / "s", say=said.append)
     assert "other images" in said[0]
+
+
+def test_a_damaged_state_is_not_taken_up(packed_set, tmp_path):
+    fresh = run(packed_set, tmp_path / "s")
+    file = tmp_path / "s" / FILE
+    file.write_bytes(file.read_bytes()[:1000])
+    said = []
+    again = run(packed_set, tmp_path / "s", say=said.append)
+    assert "last.pt cannot be read" in said[0]
+    assert same(fresh.detector, again.detector)
+
+
+def test_the_state_belongs_to_network_recipe_seed_images_and_number_format(packed_set):
+    mine = owner_of(job(packed_set), torch.float32)
+    assert mine == owner_of(job(packed_set, name="another name"), torch.float32)
+    for other in (
+        owner_of(job(packed_set, network="vgg19"), torch.float32),
+        owner_of(job(packed_set, dataclasses.replace(RECIPE, clip=None)), torch.float32),
+        owner_of(job(packed_set, seed=1), torch.float32),
+        owner_of(job(packed_set, watch=Packed(packed_set / "test.arrow")), torch.float32),
+        owner_of(job(packed_set), torch.bfloat16),
+    ):
+        assert mine != other

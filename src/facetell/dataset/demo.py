@@ -11,7 +11,7 @@ from facetell.images.archive import open_archive
 from facetell.images.packed import Packed
 from facetell.images.packing import pack
 
-SMALL = RenderedSet(seed=0, size=64, train=24, valid=12, test=12, singles_per_kind=0)
+SMALL = RenderedSet(seed=0, size=64, train=16, valid=8, test=8, singles_per_kind=0)
 
 
 def packed_demo(
@@ -25,7 +25,7 @@ def packed_demo(
 
     >>> sets = packed_demo("demo")
     >>> {split: len(packed) for split, packed in sets.items()}
-    {'train': 24, 'valid': 12, 'test': 12}
+    {'train': 16, 'valid': 8, 'test': 8}
     """
     folder = Path(folder)
     raw = folder / "raw"

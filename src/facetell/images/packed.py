@@ -35,7 +35,7 @@ class Packed:
     >>> from facetell.dataset.demo import packed_demo
     >>> packed = packed_demo("demo")["test"]
     >>> len(packed), packed.labels.sum().item(), packed.image(0)[:2]
-    (12, 6, b'\\xff\\xd8')
+    (8, 4, b'\\xff\\xd8')
     """
 
     def __init__(self, path: str | Path) -> None:

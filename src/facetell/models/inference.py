@@ -31,7 +31,7 @@ def margins(
     >>> network = build("simplenet", image_size=64)
     >>> detector = Detector(network, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
     >>> margins(detector, Images(packed_demo("demo")["test"], 64), torch.device("cpu")).shape
-    (12,)
+    (8,)
     """
     with evaluating(detector), torch.inference_mode():
         parts = [

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from facetell.common.errors import brief
 from facetell.common.files import whole
 from facetell.training.job import Job
 
@@ -49,11 +50,15 @@ class Checkpoint:
             torch.save({**state, "owner": self.owner}, temporary)
 
     def load(self, say: Callable[[str], None]) -> State | None:
-        """The saved state; None if there is none, or if it belongs to another owner."""
+        """The saved state; None if there is none, if it is damaged, or if it is another owner's."""
         if not self.file.exists():
             return None
-        state = torch.load(self.file, map_location="cpu", weights_only=True)
-        if state.pop("owner") != self.owner:
+        try:
+            state = torch.load(self.file, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch raises many kinds
+            say(f"{self.file} cannot be read ({brief(error)}): training starts anew")
+            return None
+        if state.pop("owner", None) != self.owner:
             say(f"{self.file} belongs to another recipe or other images: training starts anew")
             return None
         return state
