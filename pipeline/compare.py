@@ -13,6 +13,7 @@ from facetell.evaluation.learning_curve import by_epoch
 from facetell.evaluation.model_scores import margins_of
 from facetell.evaluation.predictions import read
 from facetell.evaluation.robustness import Scores, robustness
+from facetell.explain.trust.verdict import Belief, stored
 from facetell.images.spectra import NETWORK
 from facetell.metrics.intervals import Resamples
 from facetell.metrics.paired_tests import compare
@@ -23,13 +24,17 @@ from facetell.report.figures import scores as scoring
 from facetell.report.figures.frequency_sensitivity import frequency_sensitivity
 from facetell.report.figures.leaderboard import agreement, leaderboard
 from facetell.report.figures.learning import learning
+from facetell.report.figures.regions import regions_of_models
 from facetell.report.figures.robustness import NUMBERS, drops, flips, levels
 from facetell.report.published_tables import OurData, tables
 from pipeline import paths
 from pipeline.settings import Settings
 from pipeline.stage import run
 
-KINDS = {"single": "Fakes with a single artefact", "several": "Fakes with several artefacts"}
+KINDS = {
+    "single": "Which maps find a single planted artefact",
+    "several": "Which maps find several planted artefacts",
+}
 
 
 def main() -> None:
@@ -118,19 +123,25 @@ def draw(
         save(frequency_sensitivity(bands), paths.COMPARISONS / "frequency")
 
 
-def draw_explained(looked: dict[str, dict[str, Any]]) -> None:
-    """Which maps can be believed: those of models that tell enough fakes by what was planted."""
-    boards = {
-        m: pd.DataFrame(f["planted"]["leaderboard"]) for m, f in looked.items() if "planted" in f
+def draw_explained(explained: dict[str, dict[str, Any]]) -> None:
+    """Which maps can be believed, where they lie, and which measures agree with planted truth.
+    What can be believed was decided by the explain stage; here it is only read."""
+    planted = {m: stored(facts["planted"]) for m, facts in explained.items() if "planted" in facts}
+    for kind, title in KINDS.items():
+        verdicts = {m: kinds[kind] for m, kinds in planted.items() if kind in kinds}
+        if any(verdict.scope != Belief.NONE for verdict in verdicts.values()):
+            save(leaderboard(verdicts, title), paths.COMPARISONS / f"leaderboard_{kind}")
+    shares = {m: pd.DataFrame(facts.get("regions", [])) for m, facts in explained.items()}
+    shares = {
+        m: table for m, table in shares.items() if len(table) and (table["class"] == "fake").any()
     }
-    for kind in KINDS:
-        tables = {m: t for m, t in boards.items() if len(t) and (t["fakes"] == kind).any()}
-        if tables:
-            absent = ", ".join(m for m in boards if m not in tables)
-            title = KINDS[kind] + f" (not told by enough of them: {absent})" * bool(absent)
-            save(leaderboard(tables, title, fakes=kind), paths.COMPARISONS / f"leaderboard_{kind}")
-    tried = {m: pd.DataFrame(f["trials"]["agreement"]) for m, f in looked.items() if "trials" in f}
-    ranked = [table.assign(model=model) for model, table in tried.items() if len(table)]
+    if shares:
+        save(
+            regions_of_models(shares, "Where detectors look in fakes"),
+            paths.COMPARISONS / "regions",
+        )
+    tried = {m: facts["trials"]["agreement"] for m, facts in explained.items() if "trials" in facts}
+    ranked = [pd.DataFrame(rows).assign(model=model) for model, rows in tried.items() if rows]
     if ranked:
         title = "Do measures of faithfulness rank maps as planted truth does?"
         save(agreement(pd.concat(ranked), title), paths.COMPARISONS / "agreement")

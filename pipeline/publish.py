@@ -25,12 +25,13 @@ from facetell.common.files import read_json, whole
 from facetell.evaluation.model_scores import margins_of
 from facetell.evaluation.predictions import CONTROL, read
 from facetell.explain import default_layer, explain
-from facetell.explain.survey.examples import Example, examples
-from facetell.explain.survey.survey import CAM, batch_of, planted_mask, untrained
+from facetell.explain.layers import spread_layers
+from facetell.explain.survey.examples import CAM, Example, examples
 from facetell.explain.trust.planted import gated
-from facetell.explain.trust.trials import depths
-from facetell.images.loading import Images
-from facetell.images.packed import Packed
+from facetell.explain.trust.planted_benchmark import untrained
+from facetell.explain.trust.trials import SMALLEST
+from facetell.images.loading import Images, batch_of
+from facetell.images.packed import Packed, planted_mask
 from facetell.models.detector import load
 from facetell.report import published
 from facetell.report.figures.layers import every_layer
@@ -259,7 +260,7 @@ def one_face() -> Image.Image:
     mask = planted_mask(images.packed.mask(row), images.size)
     batch = batch_of(images, [row], next(detector.parameters()).device)
     pixels = images[row][1].permute(1, 2, 0).numpy()[None]
-    layers = [*depths(detector, batch, LAYERS - 1), str(default_layer(detector))]
+    layers = [*spread_layers(detector, batch, LAYERS - 1, SMALLEST), str(default_layer(detector))]
     networks = {
         f"{model}, trained": detector,
         "random weights": untrained(detector, settings.train.seed),

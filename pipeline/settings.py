@@ -99,12 +99,19 @@ class Trials(Section):
     stops: int = Field(ge=1)
 
 
+class Activation(Section):
+    layers: int = Field(ge=1)
+    channels: int = Field(ge=1)
+    steps: int = Field(ge=1)
+
+
 class ExplainSuite(Section):
     methods: list[str]
     costly: bool
     planted: int = Field(ge=1)
     permutations: int = Field(ge=1)
     trials: Trials
+    activation: Activation
 
 
 class Explain(Section):
