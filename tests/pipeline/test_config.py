@@ -69,9 +69,8 @@ def test_all_are_the_models_of_the_reports():
         "mnasnet efficientnet_b0 efficientnet_b1 efficientnet_b2"
     )
     assert list(composed("model=all").models) == names.split()
-    assert {path.stem for path in (ROOT / "conf/model").glob("*.yaml")} == {
-        *names.split(), "all", "starter", "mobilenetv2"
-    }  # fmt: skip
+    # a user may add others, in one file
+    assert {*names.split(), "all", "starter", "mobilenetv2"} <= set(MODELS)
 
 
 # optimizer, lr, batch, epochs, px, schedule, clip, floor, augmentation, best epoch by
