@@ -188,5 +188,7 @@ def test_test_images_of_one_class_have_what_is_defined(tmp_path, monkeypatch):
 def test_the_headline_is_named_and_never_the_best():
     assert headline_of(["swin", "vit"], "vit") == "vit"
     assert headline_of(["swin"], "vit") == "swin"
-    with pytest.raises(UserError, match="headline: 'x' is not among the selected models; choose one of swin, vit"):
+    with pytest.raises(
+        UserError, match="headline: 'x' is not among the selected models; choose one of swin, vit"
+    ):
         headline_of(["swin", "vit"], "x")
