@@ -122,7 +122,7 @@ def test_sentences_name_the_better_one():
     said = in_words(table, "good")
     assert said[0].startswith("`good` beats `bad` by ")
     assert "points of accuracy [" in said[0]
-    assert "do not differ significantly" in said[1]
+    assert "do not differ significantly in accuracy: " in said[1]
     assert said[2].startswith("`also` beats `bad` by ")
     number = float(said[2].split(" by ")[1].split(" percentage points")[0])
     assert number == pytest.approx(-100 * table["accuracy_difference"][2], abs=0.06)

@@ -160,7 +160,7 @@ def test_report_words_ours_beside_theirs():
     ):
         assert words in text
     assert not re.search(r"\bnan\b|None|<NA>", text)
-    assert "After a slash" not in report(
+    assert "after a slash" not in report(
         {"mobilenetv2": trained("mobilenetv2")}, DATA, "demo", made("mobilenetv2"), NO_PAIRS, ""
     )
 

@@ -219,12 +219,12 @@ def _sentence(row: "pd.Series[float]") -> str:
     sign = -1 if swapped else 1
     low, high = sorted(100 * sign * row[f"accuracy_{end}"] for end in ("low", "high"))
     points = f"{100 * abs(row['accuracy_difference']):.1f} percentage points"
-    tested = f"[{low:.1f}, {high:.1f}] ({_p(row['mcnemar_holm'])})"
+    bounds = f"[{low:.1f}, {high:.1f}] ({_p(row['mcnemar_holm'])})"
     if row["mcnemar_holm"] < ALPHA:
-        said = f"`{first}` beats `{second}` by {points} of accuracy {tested}"
+        said = f"`{first}` beats `{second}` by {points} of accuracy {bounds}"
     else:
         said = (
-            f"`{first}` and `{second}` do not differ significantly: {points} of accuracy {tested}"
+            f"`{first}` and `{second}` do not differ significantly in accuracy: {points} {bounds}"
         )
     if "auc_difference" not in row:
         return said + "."

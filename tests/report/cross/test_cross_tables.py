@@ -191,9 +191,9 @@ def test_whether_images_are_rendered_is_told_by_their_sets_not_by_names(layouts,
 
 def test_the_level_of_the_intervals_is_that_of_the_code(monkeypatch):
     made = {"platforms": tables([run(), run("telegram")], "platforms")}
-    assert "Brackets hold 95% intervals" in cross_report(made)
+    assert "Square brackets hold 95% intervals" in cross_report(made)
     monkeypatch.setattr(intervals, "LEVEL", 0.9)
-    assert "Brackets hold 90% intervals" in cross_report(made)
+    assert "Square brackets hold 90% intervals" in cross_report(made)
 
 
 def test_what_was_done_to_the_images_is_said():

@@ -91,7 +91,7 @@ def test_levels_are_those_of_the_code(monkeypatch):
     monkeypatch.setattr(paired_tests, "ALPHA", 0.01)
     assert all("99% interval" in part and "95%" not in part for part in said())
     assert "+10.0 *" not in said()[1]
-    assert "`one` and `two` do not differ significantly: 10.0 percentage points" in said()[1]
+    assert "`one` and `two` do not differ significantly in accuracy: 10.0" in said()[1]
     assert "\\* p < 0.01 after Holm's correction." in said()[1]
 
 
@@ -112,9 +112,9 @@ def test_omitted_metrics_are_said_once_and_of_whom():
         found["clean"]["left_out"] = {"tpr_at_fpr_01pct": "9 real images; 1,000 are needed"}
     scores["two"]["clean"]["left_out"]["log_loss"] = "an infinite margin is on the wrong side"
     assert clean_images(scores)[-1] == (
-        "Metrics that these images do not allow are omitted, with the reason: TPR at FPR 0.1% "
-        "(9 real images; 1,000 are needed); log loss of `two` (an infinite margin is on the wrong "
-        "side)."
+        "Metrics that need more images, or that these images leave undefined, are omitted, with "
+        "the reason: TPR at FPR 0.1% (9 real images; 1,000 are needed); log loss of `two` (an "
+        "infinite margin is on the wrong side)."
     )
 
 
@@ -152,7 +152,7 @@ def test_planted_artefacts_have_intervals_and_several_come_first():
 def test_the_control_promises_chance_only_where_all_fakes_were_planted():
     found = perturbed_images(planted(30))[-1]
     assert "nothing is left to find and AUC should be 0.5" in found
-    assert "`swin` 0.500 [0.400, 0.600]" in found
+    assert found.endswith("It is 0.500 [0.400, 0.600] for `swin`.")
     mixed = perturbed_images(planted(1030))[-1]
     assert "should be 0.5" not in mixed
     assert "the 30 of 1,030 fakes that carry planted artefacts" in mixed

@@ -15,16 +15,16 @@ ROWS, COLUMNS = "trained on", "tested on"
 NOTE = (
     "The rows of a table differ only in what was trained on. Archives, test images, split, recipe, "
     "seed and code are the same. The threshold of each row was chosen on validation images like "
-    "those it was trained on. Brackets hold {level} intervals, for which persons count, not "
-    f"images. `{OVERALL}` is for all test images together. `{AVERAGE}` is the unweighted mean over "
-    "the platforms; its interval takes into account that they show the same persons. All copies of "
-    "a face, on every platform and in every set, are on the same side of the split. Rows with more "
-    "training images have that advantage, too."
+    "those it was trained on. Square brackets hold {level} intervals, which treat persons, not "
+    f"images, as independent. `{OVERALL}` is for all test images together. `{AVERAGE}` is the "
+    "unweighted mean over the platforms; its interval takes into account that they show the same "
+    "persons. All copies of a face, on every platform and in every set, are on the same side of "
+    "the split. Rows with more training images have that advantage, too."
 )
 BESIDE = (
-    f"After a slash: {SOURCES['S3']}. Its images are those of TrueFace; other images can only be "
-    "asked the same question. The study does not say how it split them. A split by file would put "
-    "copies of one face on both sides, and raise its numbers."
+    f"Numbers after a slash are those of {SOURCES['S3']}. Its images are those of TrueFace; with "
+    "other images, only the question is the same. The study does not say how it split them. A split "
+    "by file would put copies of one face on both sides, and raise its numbers."
 )
 NO_PSI = (
     "The renderer has no truncation psi. A set whose generator has one also gets a table by psi."
@@ -57,7 +57,7 @@ def _section(kind: str, table: Table) -> list[str]:
         return [
             *parts,
             f"AUC of the fakes of each {KINDS[kind]} against all real test images, and in "
-            f"parentheses the share of them that was found. The columns are what was {ROWS}.",
+            f"parentheses the share of them that was detected. The columns are what was {ROWS}.",
             _by_part(table),
         ]
     parts += ["Accuracy (%):", _grid(table, "accuracy")]

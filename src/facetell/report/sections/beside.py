@@ -63,44 +63,46 @@ _UNSURE = next(row for row in published.BEST_EPOCH[::-1] if row.setting.source =
 TEXTS = {
     "accuracy": (
         "Accuracy beside the UIUC report (its Table 1, %)",
-        "These numbers are of the epoch whose weights were kept. The verdict is fake where the "
-        "margin is at least 0, which is the larger of two logits. Only `test at threshold` uses "
-        "the threshold chosen on validation images; brackets hold its {level} interval.",
-        f"After a slash: {SOURCES['S0']}.",
+        "These numbers are for the epoch whose weights were kept. The verdict is fake where the "
+        "margin is at least 0, that is, where the logit of fake is the larger one. Only `test at "
+        "threshold` uses the threshold chosen on validation images, and has a {level} interval.",
+        f"Numbers after a slash are those of {SOURCES['S0']}.",
     ),
     "cost": (
         "Cost",
-        "Multiply-adds are per image. Memory is the peak of the training process, and what it held "
-        "on a GPU. A GB is 1e9 bytes.",
-        f"After a slash: Table 2 of {SOURCES['S0']}, at batch size {_COST.batch_size}. Its "
-        f"images/s follow from its time, its epochs ({published.UIUC.epochs} where it names none) "
-        f"and {_COST.images:,} images. By its numbers of parameters, its storage counts a GB as "
-        f"{published.STORAGE_GB / 1e9:g}e9 bytes.",
+        "Multiply-adds are per image. `memory` is the peak of the training process, `GPU memory` "
+        "what this process held on a GPU. A GB is 1e9 bytes.",
+        f"Numbers after a slash are those of Table 2 of {SOURCES['S0']}, at batch size "
+        f"{_COST.batch_size}. Its images/s follow from its time, its epochs "
+        f"({published.UIUC.epochs} where it names none) and {_COST.images:,} images. Judging by "
+        f"its numbers of parameters, its storage counts a GB as {published.STORAGE_GB / 1e9:g}e9 "
+        "bytes.",
     ),
     "best_epoch": (
         "Best epoch beside the course reports (loss in nats, accuracy in %)",
-        "These numbers are of the epoch whose weights were kept, which was chosen on validation "
+        "These numbers are for the epoch whose weights were kept, which was chosen on validation "
         "images alone. The verdict is fake where the margin is at least 0. Training numbers are "
         "means over the epoch, while the weights change.",
-        f"After a slash: S2, {SOURCES['S2']}, and S4, {SOURCES['S4']}. S4 calls its numbers for "
-        f"SimpleNet approximate, and does not say whether its {_UNSURE.values['test']:.2f} is of "
-        "validation or test images. Neither report says how many images it trained on.",
+        f"Numbers after a slash are those of S2, {SOURCES['S2']}, and S4, {SOURCES['S4']}. S4 "
+        "calls its numbers for SimpleNet approximate, and does not say whether its "
+        f"{_UNSURE.values['test']:.2f} is of validation or test images. Neither report says how "
+        "many images it trained on.",
     ),
     "perturbations": (
         "Perturbed images beside the UIUC report (its Tables 3 and 4, %)",
         "Accuracy at the threshold chosen on validation images, and its change relative to clean "
-        "accuracy. Brackets hold {level} intervals, that of the change on the same images before "
-        "and after.",
-        f"After a slash: {SOURCES['S0']}. Judging by its changes, its rows SepNet and SWIN are "
-        f"those of SepNet-Aug and of SWIN after {_SWIN.epochs} epochs. Its verdict is the larger "
-        "of two logits.",
+        "accuracy. Square brackets hold {level} intervals. That of the change is paired: it "
+        "compares the same images before and after.",
+        f"Numbers after a slash are those of {SOURCES['S0']}. Judging by the changes that it "
+        f"prints, its rows SepNet and SWIN are of SepNet-Aug and of SWIN after {_SWIN.epochs} "
+        "epochs. Its verdict is the larger of two logits.",
     ),
     "presocial": (
-        "Images before any platform beside the TrueFace study (%)",
+        "Pre-social images beside the TrueFace study (%)",
         "Test images that no platform is known to have recompressed, at the threshold chosen on "
-        "validation images. F1 is that of fake.",
-        f"After a slash: {SOURCES['S3']}. It states neither its split, nor its training, nor which "
-        "F1 it means.",
+        "validation images. F1 is that of the class fake.",
+        f"Numbers after a slash are those of {SOURCES['S3']}. It states neither its split, nor its "
+        "training, nor which F1 it means.",
     ),
 }
 

@@ -16,7 +16,7 @@ def clean_images(scores: Scores) -> list[str]:
     return [
         "## Clean test images",
         f"`{NETWORK}` is a linear classifier on the power spectrum and the DCT. A network has to "
-        "beat it before its depth means anything.",
+        "beat it before its depth is worth anything.",
         markdown(_numbers(scores, _headings())),
         *_omitted(scores),
     ]
@@ -48,7 +48,7 @@ def calibration(scores: Scores) -> list[str]:
     return [
         "## Calibration",
         "The temperature is fitted on validation images; above 1, the scores are overconfident. "
-        "The numbers are those before and after the margins are divided by it.",
+        "Each number is given before and after the margins are divided by the temperature.",
         markdown(pd.DataFrame(rows)),
     ]
 
@@ -95,4 +95,7 @@ def _omitted(scores: Scores) -> list[str]:
         + f" ({reason})"
         for (name, reason), which in models.items()
     )
-    return [f"Metrics that these images do not allow are omitted, with the reason: {said}."]
+    return [
+        "Metrics that need more images, or that these images leave undefined, are omitted, with "
+        f"the reason: {said}."
+    ]

@@ -28,7 +28,8 @@ def images(data: Mapping[str, Any]) -> list[str]:
     return [
         " ".join(filter(None, said)),
         "The checkpoint and the threshold of each detector were chosen on validation images. "
-        f"Brackets hold {intervals.in_words()} intervals, for which persons count, not images.",
+        f"Square brackets hold {intervals.in_words()} intervals, which treat persons, not images, "
+        "as independent.",
     ]
 
 

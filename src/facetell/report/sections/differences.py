@@ -20,8 +20,8 @@ def differences(pairs: pd.DataFrame, headline: str) -> list[str]:
     parts = [
         "## Which differences are real",
         "All detectors judge the same test images, each at its own threshold. p-values are "
-        "McNemar's for accuracy and DeLong's for AUC. For both tests persons count, not images, "
-        "and both are corrected for the number of pairs (Holm). Brackets hold the "
+        "McNemar's for accuracy and DeLong's for AUC. Both tests treat persons, not images, as "
+        "independent, and are corrected for the number of pairs (Holm). Square brackets hold the "
         f"{intervals.in_words()} interval of one pair alone."
         + some
         * (len(sentences) < len(pairs)),

@@ -29,7 +29,7 @@ def parts(scores: Scores) -> list[str]:
             found += [
                 f"## Fakes by {title}",
                 f"AUC of the fakes of each {title} against all real test images, and in "
-                "parentheses the share of them that was found.",
+                "parentheses the share of them that was detected.",
                 _by_part(scores, what, "auc", "accuracy_fake"),
             ]
     for what, title in OF_IMAGES.items():

@@ -49,7 +49,7 @@ def _control(scores: Scores) -> list[str]:
         return []
     planted, fakes = _planted(next(iter(controlled.values())))
     numbers = ", ".join(
-        f"`{model}` {with_interval(found['variants'][CONTROL], 'auc')}"
+        f"{with_interval(found['variants'][CONTROL], 'auc')} for `{model}`"
         for model, found in controlled.items()
     )
     if planted == fakes:
@@ -60,10 +60,10 @@ def _control(scores: Scores) -> list[str]:
     else:
         what = (
             f"the {planted:,} of {fakes:,} fakes that carry planted artefacts are rendered again "
-            "without them, so that nothing is left to find in these; the other fakes stay as they "
-            "are. AUC"
+            "without them, so that nothing is left to find in these. The other fakes stay as they "
+            "are, so that AUC may stay above 0.5"
         )
-    return [f"`{CONTROL}` is a control: {what}: {numbers}."]
+    return [f"`{CONTROL}` is a control: {what}. It is {numbers}."]
 
 
 def _planted(found: Mapping[str, Any]) -> tuple[int, int]:
