@@ -154,7 +154,7 @@ def test_threshold_is_the_best_balanced_one_and_between_images():
     assert chosen == pytest.approx(3.0)
     assert best_threshold(labels, np.zeros(6)) in (-1.0, 1.0)
     assert best_threshold([0, 1], [-5.0, 1.0]) == -2.0
-    with pytest.raises(UserError, match="needs real and fake images, but all 2 are fake"):
+    with pytest.raises(UserError, match="all 2 are of one class"):
         best_threshold([1, 1], [-5.0, 1.0])
 
 

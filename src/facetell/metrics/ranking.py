@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from facetell.common.errors import UserError
-from facetell.common.labels import CLASSES
 
 
 class Ranking:
@@ -206,8 +205,8 @@ def best_threshold(labels: ArrayLike, margins: ArrayLike) -> float:
     ranking = Ranking(labels, margins)
     if not ranking.two_classes:
         raise UserError(
-            "a threshold needs real and fake images, but all "
-            f"{len(ranking.labels)} are {CLASSES[int(ranking.labels[0])]}"
+            "a threshold can be chosen on real and fake images only, and all "
+            f"{len(ranking.labels)} are of one class: add validation images of the other"
         )
     fpr, tpr = ranking.rates()
     ranked = ranking.thresholds[1:]
