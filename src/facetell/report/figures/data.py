@@ -143,7 +143,7 @@ def shortcuts(areas: Mapping[str, Mapping[str, float]], limit: float, title: str
     lowest = min([0.4, *(found["low"] - 0.02 for found in areas.values())])
     axis.set(xlim=(lowest, 1), xlabel="AUC of fake against real, from this alone (0.5: chance)")
     axis.set_title(title, fontsize=11)
-    axis.text(0.99, len(areas) - 0.6, f"above {limit:g}: warning", ha="right", fontsize=8)
+    axis.text(0.99, len(areas) - 0.6, f"shortcuts above {limit:g}: warning", ha="right", fontsize=8)
     return figure
 
 
