@@ -43,7 +43,11 @@ class Experiment(NamedTuple):
 
 
 def main(*arguments: str) -> None:
-    parser = argparse.ArgumentParser(prog="python -m pipeline.cross", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.cross",
+        description="Compare what detectors were trained on: write cross tables to metrics/cross/, "
+        "from the finished experiments, the last commits and the workspace.",
+    )
     parser.add_argument(
         "-n",
         type=int,

@@ -1,6 +1,7 @@
 """Scores of one model from stored predictions: parts, paired drops, flips, and foreign files."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -122,6 +123,21 @@ def test_controls_and_probes_do_not_count_in_robustness(case):
     kept = {name: found["robustness"][name] for name in expected}
     assert kept == pytest.approx(expected)
     assert found["robustness"]["worst"] == "blur_2"
+
+
+def test_a_perturbation_counts_once_in_the_mean_by_that_of_its_levels():
+    test = manifest(40)
+    random = np.random.default_rng(3)
+    variants = {"blur_1": BLUR | {"level": 1}, "blur_2": BLUR}
+    variants["gray"] = BLUR | {"perturbation": "grayscale", "level": None}
+    changes = {name: random.normal(size=80) + test["label"].to_numpy() for name in variants}
+    predictions, _ = stored(test, **changes)
+    known = variants | {"band_stop_0": STOP}
+    found = model_scores(replace(predictions, variants=known), test, resamples=20)
+    areas = {name: found["variants"][name]["auc"] for name in variants}
+    mean = ((areas["blur_1"] + areas["blur_2"]) / 2 + areas["gray"]) / 2
+    assert found["robustness"]["perturbations"] == 2
+    assert found["robustness"]["auc_mean"] == pytest.approx(mean)
 
 
 def test_temperature_is_of_the_validation_images(case):

@@ -77,17 +77,13 @@ def test_the_worst_and_the_mean_over_perturbations_are_said():
 
 def test_the_band_that_matters_most_is_named_in_cycles_per_pixel():
     (said,) = frequencies(robustness(SCORES))
-    assert said == (
-        "`net` relies most on 0.25 to 0.38 cycles per pixel: without this band, AUC falls by "
-        "0.200 [0.190, 0.210]. On average, AUC changes by -0.150 without a band of the upper half "
-        "of the frequencies, and by -0.015 without one of the lower half."
-    )
+    assert "`net` depends most on 0.25 to 0.38 cycles per pixel" in said
+    assert "AUC falls by 0.200 [0.190, 0.210]" in said
+    assert "upper half of frequencies costs +0.150 on average, one of the lower half +0.015" in said
     small = json.loads(json.dumps(SCORES))
     for name in ("band_stop_0", "band_stop_1", "band_stop_2", "band_stop_3"):
         small["net"]["variants"][name] |= {"drop_interval": {"auc": [-0.01, 0.2]}}
-    assert frequencies(robustness(small)) == [
-        "`net` does not demonstrably rely on any single band."
-    ]
+    assert frequencies(robustness(small)) == ["`net` does not clearly depend on any single band."]
 
 
 def test_a_wide_table_has_a_column_for_each_model_and_no_control():

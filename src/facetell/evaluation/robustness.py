@@ -84,7 +84,7 @@ def bounded(value: float, limits: Sequence[float]) -> str:
 
 
 def frequencies(table: pd.DataFrame) -> list[str]:
-    """A line for each model: which band of frequencies it relies on most."""
+    """A sentence for each model: the band of frequencies on which it depends most."""
     said = []
     for model, part in table[table["perturbation"] == BANDS].groupby("model", sort=False):
         if part["drop_auc"].isna().all():
@@ -98,14 +98,13 @@ def frequencies(table: pd.DataFrame) -> list[str]:
         lower = part.loc[part["level"].astype(float) < len(part) / 2, "drop_auc"].mean()
         if first["drop_auc_low"] > 0:
             said.append(
-                f"`{model}` relies most on {band}: without this band, AUC falls by "
+                f"`{model}` depends most on {band}: without this band, AUC falls by "
                 f"{first['drop_auc']:.3f} [{first['drop_auc_low']:.3f}, "
-                f"{first['drop_auc_high']:.3f}]. On average, AUC changes by {signed(-upper)} "
-                "without a band of the upper half of the frequencies, and by "
-                f"{signed(-lower)} without one of the lower half."
+                f"{first['drop_auc_high']:.3f}]; a band of the upper half of frequencies costs "
+                f"{signed(upper)} on average, one of the lower half {signed(lower)}."
             )
         else:
-            said.append(f"`{model}` does not demonstrably rely on any single band.")
+            said.append(f"`{model}` does not clearly depend on any single band.")
     return said
 
 

@@ -23,8 +23,8 @@ NOTE = (
 )
 BESIDE = (
     f"Numbers after a slash are those of {SOURCES['S3']}. Its images are those of TrueFace; with "
-    "other images, only the question is the same. The study does not say how it split them. A split "
-    "by file would put copies of one face on both sides, and raise its numbers."
+    "other images, only the question is the same. The study does not say how it split them. A "
+    "split by file would put copies of one face on both sides, and raise its numbers."
 )
 NO_PSI = (
     "The renderer has no truncation psi. A set whose generator has one also gets a table by psi."

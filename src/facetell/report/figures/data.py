@@ -8,8 +8,11 @@ from matplotlib.figure import Figure
 from scipy.stats import norm
 
 from facetell.common.figure_style import CLASS_COLOURS, plt
+from facetell.common.labels import CLASSES
 from facetell.dataset.audit import SPECTRAL, WORDS
 from facetell.metrics import intervals
+
+DECIBEL = 10 / np.log(10)  # of a natural logarithm of power
 
 
 def gallery(samples: Mapping[str, Mapping[str, list[np.ndarray]]], title: str) -> Figure:
@@ -66,29 +69,9 @@ def spectrum(
     ``rings`` by class (N, radii), natural log of power; ``cosines`` by class (bands, bands).
     """
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.6))
-    decibel = 10 / np.log(10)
-    means = {}
-    for name, values in rings.items():
-        frequency = (np.arange(values.shape[1]) + 0.5) / values.shape[1] / 2
-        mean, spread = decibel * values.mean(axis=0), decibel * values.std(axis=0)
-        means[name] = mean, spread / np.sqrt(len(values))
-        dash = "-" if name == "real" else "--"
-        colour = CLASS_COLOURS[name]
-        left.plot(frequency, mean, dash, color=colour, label=f"{name} (n = {len(values)})")
-        left.fill_between(frequency, mean - spread, mean + spread, color=colour, alpha=0.18, lw=0)
-    left.set(xlabel="frequency (cycles/px)", ylabel="power (dB)")
-    left.set_title("Azimuthal mean ± standard deviation", fontsize=10)
-    left.legend(fontsize=9)
-    difference = means["fake"][0] - means["real"][0]
-    half = norm.ppf((1 + intervals.LEVEL) / 2) * np.hypot(means["fake"][1], means["real"][1])
-    middle.axhline(0, color="black", lw=0.8)
-    middle.plot(frequency, difference, color=CLASS_COLOURS["fake"])
-    middle.fill_between(
-        frequency, difference - half, difference + half, color=CLASS_COLOURS["fake"], alpha=0.25
-    )
-    middle.set(xlabel="frequency (cycles/px)", ylabel="fake - real (dB)")
-    middle.set_title(f"Difference with {intervals.in_words()} interval", fontsize=10)
-    change = decibel * (cosines["fake"] - cosines["real"])
+    _power(left, rings)
+    _difference(middle, rings)
+    change = DECIBEL * (cosines["fake"] - cosines["real"])
     limit = np.percentile(np.abs(change), 99.5) or 1.0
     shown = right.imshow(
         change, cmap="RdBu_r", vmin=-limit, vmax=limit, extent=(0, 0.5, 0.5, 0), aspect="equal"
@@ -99,6 +82,38 @@ def spectrum(
     figure.colorbar(shown, ax=right, shrink=0.85, extend="both").set_label("dB")
     figure.suptitle(title, fontsize=11)
     return figure
+
+
+def _frequencies(values: np.ndarray) -> np.ndarray:
+    """The middle of each ring in cycles per pixel, (radii,)."""
+    return (np.arange(values.shape[1]) + 0.5) / values.shape[1] / 2
+
+
+def _power(axis: Axes, rings: Mapping[str, np.ndarray]) -> None:
+    """Mean power of each class, with its standard deviation as a band."""
+    for name, values in rings.items():
+        mean, spread = DECIBEL * values.mean(axis=0), DECIBEL * values.std(axis=0)
+        dash = "-" if name == CLASSES[0] else "--"
+        at, colour = _frequencies(values), CLASS_COLOURS[name]
+        axis.plot(at, mean, dash, color=colour, label=f"{name} (n = {len(values)})")
+        axis.fill_between(at, mean - spread, mean + spread, color=colour, alpha=0.18, lw=0)
+    axis.set(xlabel="frequency (cycles/px)", ylabel="power (dB)")
+    axis.set_title("Azimuthal mean ± standard deviation", fontsize=10)
+    axis.legend(fontsize=9)
+
+
+def _difference(axis: Axes, rings: Mapping[str, np.ndarray]) -> None:
+    """Mean power of fake minus that of real, with the interval of a normal distribution."""
+    real, fake = (DECIBEL * rings[name] for name in CLASSES)
+    difference = fake.mean(axis=0) - real.mean(axis=0)
+    errors = [values.std(axis=0) / np.sqrt(len(values)) for values in (fake, real)]
+    half = norm.ppf((1 + intervals.LEVEL) / 2) * np.hypot(*errors)
+    at, colour = _frequencies(real), CLASS_COLOURS["fake"]
+    axis.axhline(0, color="black", lw=0.8)
+    axis.plot(at, difference, color=colour)
+    axis.fill_between(at, difference - half, difference + half, color=colour, alpha=0.25)
+    axis.set(xlabel="frequency (cycles/px)", ylabel="fake - real (dB)")
+    axis.set_title(f"Difference with {intervals.in_words()} interval", fontsize=10)
 
 
 def shortcuts(areas: Mapping[str, Mapping[str, float]], limit: float, title: str) -> Figure:
@@ -128,7 +143,7 @@ def shortcuts(areas: Mapping[str, Mapping[str, float]], limit: float, title: str
     lowest = min([0.4, *(found["low"] - 0.02 for found in areas.values())])
     axis.set(xlim=(lowest, 1), xlabel="AUC of fake against real, from this alone (0.5: chance)")
     axis.set_title(title, fontsize=11)
-    axis.text(0.99, len(areas) - 0.6, f"above {limit:g}: warning", ha="right", fontsize=8)
+    axis.text(0.99, len(areas) - 0.6, f"shortcuts above {limit:g}: warning", ha="right", fontsize=8)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Perturbed test images: what breaks each detector, and which frequencies it relies on."""
+"""Perturbed test images: what breaks each detector, and which frequencies it depends on."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -30,7 +30,7 @@ def perturbed_images(scores: Scores) -> list[str]:
     ]
     if sentences := frequencies(table):
         parts += [
-            "## Which frequencies they rely on",
+            "## Which frequencies they depend on",
             f"One band of frequencies is removed at a time (`{BANDS}`). The highest frequency of "
             f"rows and columns is {NYQUIST:g} cycles per pixel.",
             _bullets(sentences),
