@@ -112,10 +112,6 @@ def pre_commit(arguments, monkeypatch, tmp_path):
     assert (ROOT / ".pre-commit-config.yaml").is_file()
 
 
-def pip(arguments, monkeypatch, tmp_path):
-    assert arguments == ["install", "pre-commit"]
-
-
 def activate(arguments, monkeypatch, tmp_path):
     assert arguments == [".venv/bin/activate"]
 
@@ -125,7 +121,6 @@ CHECKS = {
     "dvc": dvc,
     "facetell": facetell,
     "make": make,
-    "pip": pip,
     "pre-commit": pre_commit,
     "pytest": pytest_,
     "python": python,
