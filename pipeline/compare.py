@@ -11,6 +11,7 @@ from facetell.curves import Curves, by_epoch, curves_of, sensitivity
 from facetell.evaluation.model_scores import margins_of
 from facetell.evaluation.predictions import read
 from facetell.evaluation.robustness import robustness
+from facetell.explain.trust.verdict import Belief, stored
 from facetell.images.spectra import NETWORK
 from facetell.metrics.intervals import Resamples
 from facetell.metrics.paired_tests import compare
@@ -21,13 +22,17 @@ from facetell.report.figures import scores as scoring
 from facetell.report.figures.frequency import frequency
 from facetell.report.figures.leaderboard import agreement, leaderboard
 from facetell.report.figures.learning import learning
+from facetell.report.figures.regions import regions_of_models
 from facetell.report.figures.robustness import NUMBERS, drops, flips, levels
 from facetell.report.tables import tables
 from pipeline import paths
 from pipeline.settings import Settings
 from pipeline.stage import run
 
-KINDS = {"single": "Fakes with a single artefact", "several": "Fakes with several artefacts"}
+KINDS = {
+    "single": "Which maps find a single planted artefact",
+    "several": "Which maps find several planted artefacts",
+}
 
 
 def main() -> None:
@@ -62,8 +67,8 @@ def main() -> None:
     best = {m: scores[m]["training"]["cost"]["best_epoch"] for m in models}
     draw(curves, temperatures, changes, bands)
     save(learning(log, best), paths.COMPARISONS / "learning")
-    looked = {m: read_json(paths.explained(m)) for m in models}
-    draw_explained(looked)
+    explained = {m: read_json(paths.explained(m)) for m in models}
+    draw_explained(explained)
     found = tables(scores, log, name, data["counts"])
     for stale in paths.TABLES.glob("*.csv"):  # of another selection
         stale.unlink()
@@ -72,7 +77,7 @@ def main() -> None:
     headline = settings.headline
     with whole(paths.REPORT) as path:
         text = report(scores, data, name, found, pairs, headline)
-        path.write_text(text + "\n" + explain_report(looked), encoding="utf-8")
+        path.write_text(text + "\n" + explain_report(explained), encoding="utf-8")
     chosen = {model: scores[model] for model in models}
     write_json(paths.SUMMARY, summary(chosen, headline), digits=4)
 
@@ -101,19 +106,22 @@ def draw(
         save(frequency(bands), paths.COMPARISONS / "frequency")
 
 
-def draw_explained(looked: dict[str, dict[str, Any]]) -> None:
-    """Which maps can be believed: those of models that tell enough fakes by what was planted."""
-    boards = {
-        m: pd.DataFrame(f["planted"]["leaderboard"]) for m, f in looked.items() if "planted" in f
+def draw_explained(explained: dict[str, dict[str, Any]]) -> None:
+    """Which maps can be believed, where they lie, and which measures agree with planted truth.
+    What can be believed was decided by the explain stage; here it is only read."""
+    planted = {m: stored(facts["planted"]) for m, facts in explained.items() if "planted" in facts}
+    for kind, title in KINDS.items():
+        verdicts = {m: kinds[kind] for m, kinds in planted.items() if kind in kinds}
+        if any(verdict.scope != Belief.NONE for verdict in verdicts.values()):
+            save(leaderboard(verdicts, title), paths.COMPARISONS / f"leaderboard_{kind}")
+    shares = {m: pd.DataFrame(facts.get("regions", [])) for m, facts in explained.items()}
+    shares = {
+        m: table for m, table in shares.items() if len(table) and (table["class"] == "fake").any()
     }
-    for kind in KINDS:
-        tables = {m: t for m, t in boards.items() if len(t) and (t["fakes"] == kind).any()}
-        if tables:
-            absent = ", ".join(m for m in boards if m not in tables)
-            title = KINDS[kind] + f" (not told by enough of them: {absent})" * bool(absent)
-            save(leaderboard(tables, title, fakes=kind), paths.COMPARISONS / f"leaderboard_{kind}")
-    tried = {m: pd.DataFrame(f["trials"]["agreement"]) for m, f in looked.items() if "trials" in f}
-    ranked = [table.assign(model=model) for model, table in tried.items() if len(table)]
+    if shares:
+        save(regions_of_models(shares, "Where detectors look in fakes"), paths.COMPARISONS / "regions")
+    tried = {m: facts["trials"]["agreement"] for m, facts in explained.items() if "trials" in facts}
+    ranked = [pd.DataFrame(rows).assign(model=model) for model, rows in tried.items() if rows]
     if ranked:
         title = "Do measures of faithfulness rank maps as planted truth does?"
         save(agreement(pd.concat(ranked), title), paths.COMPARISONS / "agreement")

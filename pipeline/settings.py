@@ -99,9 +99,16 @@ class Trials(Section):
     stops: int = Field(ge=1)
 
 
+class Activation(Section):
+    layers: int = Field(ge=1)
+    channels: int = Field(ge=1)
+    steps: int = Field(ge=1)
+
+
 class ExplainSuite(Section):
     methods: list[str]
     costly: bool
+    activation: Activation
     planted: int = Field(ge=1)
     permutations: int = Field(ge=1)
     trials: Trials

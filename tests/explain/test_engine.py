@@ -297,7 +297,7 @@ class Wrong(nn.Module):
     [
         ("conv1, conv2, conv3", {"layers": ["layer4"]}),
         ("did you mean conv3", {"layers": "conv33"}),
-        ("head.1.*no map.*no places", {"layers": "head.1"}),
+        ("head.1.*no map.*no spatial positions", {"layers": "head.1"}),
         ("fake or real, not 'Fake'", {"target": "Fake"}),
         ("no method 'grad-cam'.*gradcam", {"methods": "grad-cam"}),
         ("batch_size", {"batch_size": 0}),

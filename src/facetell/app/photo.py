@@ -13,8 +13,9 @@ from facetell.common.errors import UserError
 from facetell.common.figure_style import save
 from facetell.common.machine import device
 from facetell.evaluation.perturbations.degradation import blur
-from facetell.explain import METHODS, defined_methods, explain
+from facetell.explain import INPUT, METHODS, defined_methods, explain
 from facetell.explain.registry import methods_named
+from facetell.explain.subject import device_of
 from facetell.explain.survey.examples import Example, examples
 from facetell.images.decoding import Unusable, decode
 from facetell.images.loading import fit, to_unit
@@ -29,7 +30,7 @@ SEEN = 2 / 3  # of the photo's area: if the network sees less, the user is told
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo as the network gets it, uint8 (3, S, S), and what may be wrong with it."""
+    """A photo as the network sees it, uint8 (3, S, S), with warnings for the user."""
 
     path: Path
     pixels: torch.Tensor
@@ -38,7 +39,7 @@ class Photo:
 
 @dataclass(frozen=True)
 class Explained:
-    """Where the figure is, and what was said of the photo: first clean, then blurred if asked."""
+    """Where the figure is, and the verdicts on the photo: first clean, then blurred if asked."""
 
     photo: Photo
     target: Path
@@ -67,12 +68,12 @@ def explain_photos(
 
     Parameters
     ----------
-    methods : one, for all the ``layers`` ("all", "default" or names; all if empty); or several,
-        for one layer (the default if empty). "all" stands for those that the network has, but
-        for the costly ones.
-    out : the figure; of several photos each name is appended. By default PHOTO_explained.png in
-        the working folder.
-    blurred : show the maps and verdicts after Gaussian blur, too.
+    methods : one, at all the ``layers`` ("all", "default" or names; all if empty); or several, at
+        one layer (the default if empty). "all" stands for every method that is defined for the
+        network, except the costly ones.
+    out : the figure; with several photos, each photo's name is appended. By default
+        PHOTO_explained.png in the working folder.
+    blurred : also show maps and verdicts after Gaussian blur.
 
     Raises
     ------
@@ -83,9 +84,8 @@ def explain_photos(
     targets = _targets(photos, out)
     detector, card = load(weights)
     read = [read_photo(path, card.image_size) for path in photos]
-    place = device()
-    detector.to(place)
-    names = named or _cheap(detector, to_unit(read[0].pixels[None], place))
+    detector.to(device())
+    names = named or _cheap(detector, to_unit(read[0].pixels[None], device_of(detector)))
     by_layer = len(names) == 1 and METHODS[names[0]].of_layers
     wanted = list(layers) or (["all"] if by_layer else ["default"])
     if not by_layer and (len(wanted) > 1 or wanted == ["all"]):
@@ -95,7 +95,7 @@ def explain_photos(
         )
     sigmas = () if not blurred else SIGMAS if by_layer else SIGMAS[-1:]
     for photo, target in zip(read, targets, strict=True):
-        rows = _rows(detector, card, photo, names, wanted, sigmas, place)
+        rows = _rows(detector, card, photo, names, wanted, sigmas)
         save(_figure(rows, names, by_layer, weights.stem, photo.path.name), target)
         yield Explained(photo, target, rows)
 
@@ -124,13 +124,13 @@ def _unlike(height: int, width: int, size: int) -> Iterator[str]:
     if shorter < size:
         yield (
             f"{width}x{height} px is smaller than the network's input and was enlarged to "
-            f"{size}x{size}: it has less detail than the images of the training, and the verdict "
-            "may be due to that"
+            f"{size}x{size}: it has less detail than the training images, and that alone may "
+            "decide the verdict"
         )
     if shorter < SEEN * longer:
         yield (
-            f"only the square in the middle is seen, {shorter / longer:.0%} of the photo: crop it "
-            "to the face as the images of the training were"
+            f"the network sees only the square in the middle, {shorter / longer:.0%} of the photo: "
+            "crop it to the face, as the training images were"
         )
 
 
@@ -154,8 +154,8 @@ def _targets(photos: Sequence[Path], out: Path | None) -> list[Path]:
 
 
 def _cheap(detector: Detector, images: torch.Tensor) -> list[str]:
-    """The methods that the network has, but for those of many forward passes and saliency, which
-    is drawn anyway."""
+    """The methods that are defined for the network, except those of many forward passes, and
+    saliency, which is drawn anyway."""
     reasons = defined_methods(detector, images, "default")
     return [
         name
@@ -171,16 +171,15 @@ def _rows(
     methods: Sequence[str],
     layers: Sequence[str],
     sigmas: Sequence[float],
-    place: torch.device,
 ) -> list[Example]:
     """The photo, and blurred by each of ``sigmas``, explained."""
-    clean = to_unit(photo.pixels[None], place)
+    clean = to_unit(photo.pixels[None], device_of(detector))
     batch = torch.cat([clean, *(blur(clean, [0], sigma=sigma) for sigma in sigmas)])
     wanted = layers[0] if len(layers) == 1 else layers
-    found = explain(detector, batch, methods=methods, layers=wanted)
+    explanation = explain(detector, batch, methods=methods, layers=wanted)
     shown = batch.mul(255).round().to("cpu", torch.uint8).permute(0, 2, 3, 1)
     names = [photo.path.name if not sigmas else "clean", *(f"blur {s:g} px" for s in sigmas)]
-    return examples(found, np.ascontiguousarray(shown.numpy()), names, card.threshold)
+    return examples(explanation, np.ascontiguousarray(shown.numpy()), names, card.threshold)
 
 
 def _figure(
@@ -191,5 +190,5 @@ def _figure(
     if by_layer:
         return every_layer(rows, methods[0], title)
     at = [layer for maps in rows[0].maps.values() for layer in maps]
-    layer = next((name for name in at if name != "input"), "input")
+    layer = next((name for name in at if name != INPUT), INPUT)
     return methods_side_by_side(rows, layer, title)

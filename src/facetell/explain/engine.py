@@ -18,7 +18,7 @@ from facetell.explain.methods import (  # noqa: F401  (each registers its method
     perturbing,
 )
 from facetell.explain.methods.one_pass import saliency
-from facetell.explain.onepass import Found, Pass, to_numpy
+from facetell.explain.onepass import Judged, Pass, to_numpy
 from facetell.explain.registry import METHODS, Method, Task, methods_named
 from facetell.explain.subject import Subject, checked, sign_of, untouched
 
@@ -50,7 +50,7 @@ def explain(
     relu : apply the ReLU that closes a method's definition, where it has one.
     batch_size : images in a forward pass, which is what bounds the memory.
     options : arguments of single methods, such as ``{"smoothgrad": {"samples": 10}}``.
-    seed : of methods that draw; the draws do not depend on the place of an image in the batch.
+    seed : of methods that draw; the draws do not depend on where in the batch an image stands.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def explain(
     subject = Subject.of(model)
     images = checked(images, subject)
     _check_options(chosen, options, batch_size)
-    parts: list[dict[tuple[str, str], Found]] = []
+    parts: list[dict[tuple[str, str], Judged]] = []
     margins, pixels, titles = [], [], {method.name: method.title for method in chosen}
     with untouched(subject.model):
         wanted = resolve(subject, layers, images)
@@ -72,9 +72,9 @@ def explain(
             for method in chosen:
                 if not method.one_pass:
                     task = Task(subject, chunk, sign, wanted, batch_size, seed)
-                    shared.found |= _separate(method, task, options.get(method.name, {}))
+                    shared.results |= _separate(method, task, options.get(method.name, {}))
                     titles[method.name] = task.title or method.title
-            parts.append(shared.found)
+            parts.append(shared.results)
             margins.append(to_numpy(margin))
             pixels.append(to_numpy(saliency(chunk, gradient)))
     return Explanation(
@@ -128,22 +128,22 @@ def refuse(
 
 def _separate(
     method: Method, task: Task, options: Mapping[str, Any]
-) -> dict[tuple[str, str], Found]:
+) -> dict[tuple[str, str], Judged]:
     """Maps of a method that has passes of its own."""
     result = method.function(task, **options)
     by_layer = result if method.kind == "layer" else [(INPUT, result)]
-    found = {}
+    results = {}
     for layer, maps in by_layer:
         status = judge(maps)
         said = task.say.get(layer)
         if said is not None:
             status = np.where((status == "ok") & (said != ""), said, status)
-        found[method.name, layer] = Found(to_numpy(maps), status)
-    return found
+        results[method.name, layer] = Judged(to_numpy(maps), status)
+    return results
 
 
 def _gathered(
-    parts: list[dict[tuple[str, str], Found]],
+    parts: list[dict[tuple[str, str], Judged]],
     chosen: Sequence[Method],
     layers: list[str],
     relu: bool,
@@ -152,10 +152,10 @@ def _gathered(
     maps: dict[str, dict[str, np.ndarray]] = {}
     status: dict[str, dict[str, np.ndarray]] = {}
     for method in chosen:
-        places = [at for at in [*layers, INPUT] if (method.name, at) in parts[0]]
-        found = {at: [part[method.name, at] for part in parts] for at in places}
-        maps[method.name] = {at: np.concatenate([f.maps for f in found[at]]) for at in places}
-        status[method.name] = {at: np.concatenate([f.status for f in found[at]]) for at in places}
+        own = [at for at in [*layers, INPUT] if (method.name, at) in parts[0]]
+        chunks = {at: [part[method.name, at] for part in parts] for at in own}
+        maps[method.name] = {at: np.concatenate([c.maps for c in chunks[at]]) for at in own}
+        status[method.name] = {at: np.concatenate([c.status for c in chunks[at]]) for at in own}
         if relu and method.relu:
             for values in maps[method.name].values():
                 np.maximum(values, 0, out=values)

@@ -2,8 +2,8 @@
 
 The layout follows from the shape and from what the network declares, as timm's do:
 ``output_fmt = "NHWC"`` where channels come last, and ``num_prefix_tokens`` where tokens stand for
-places and some more come before them. The same block may have both: timm's Swin norms give
-(B, h, w, C) and (B, h * w, C).
+spatial positions and some more come before them. The same block may have both: timm's Swin norms
+give (B, h, w, C) and (B, h * w, C).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -35,7 +36,7 @@ ACTIVATIONS = frozenset(
 
 
 class NotAMap(Exception):
-    """Why a layer's output has no places."""
+    """Why a layer's output is no map."""
 
 
 def layers(model: nn.Module) -> list[str]:
@@ -43,13 +44,22 @@ def layers(model: nn.Module) -> list[str]:
 
     A network that lists none, as one of your own, gets its activations (else its convolutions)
     once images are known: then this is empty.
+
+    >>> from facetell.models import build
+    >>> layers(build("simplenet", image_size=64))
+    ['conv1', 'conv2', 'conv3']
     """
     declared = targets(Subject.of(model).network)
     return list(declared.names) if declared else []
 
 
 def default_layer(model: nn.Module) -> str | None:
-    """The layer that the network's definition recommends; None if it lists none."""
+    """The layer that the network's definition recommends; None if it lists none.
+
+    >>> from facetell.models import build
+    >>> default_layer(build("simplenet", image_size=64))
+    'conv3'
+    """
     declared = targets(Subject.of(model).network)
     return declared.default if declared else None
 
@@ -58,9 +68,14 @@ def map_layers(model: nn.Module, images: torch.Tensor) -> dict[str, tuple[int, i
     """Every layer whose output is a map, with the sides (h, w) of that map, in forward order.
 
     Only the first image is used. Layers that run more than once in a forward pass are left out.
+
+    >>> from facetell.models import build
+    >>> sides = map_layers(build("simplenet", image_size=64), torch.rand(1, 3, 64, 64))
+    >>> sides["conv1"], sides["conv3"]
+    ((58, 58), (5, 5))
     """
     subject = Subject.of(model)
-    found: dict[str, tuple[int, int]] = {}
+    sides: dict[str, tuple[int, int]] = {}
     ran: dict[str, int] = {}
     images = images[:1].detach().expand(2, -1, -1, -1)  # a batch of one may be taken for a table
 
@@ -70,11 +85,25 @@ def map_layers(model: nn.Module, images: torch.Tensor) -> dict[str, tuple[int, i
             height, width = as_map(subject, module, output, images).shape[2:]
         except NotAMap:
             return
-        found[name] = height, width
+        sides[name] = height, width
 
     with untouched(subject.model), hooks(subject, list(subject.modules), look), torch.no_grad():
         subject.logits(images)
-    return {name: sides for name, sides in found.items() if ran[name] == 1}
+    return {name: own for name, own in sides.items() if ran[name] == 1}
+
+
+def spread_layers(model: nn.Module, images: torch.Tensor, count: int, least: int = 1) -> list[str]:
+    """At most ``count`` of the listed layers, evenly spread from the first to the deepest whose
+    map has at least ``least`` cells on a side.
+
+    >>> from facetell.models import build
+    >>> spread_layers(build("simplenet", image_size=64), torch.rand(1, 3, 64, 64), 2)
+    ['conv1', 'conv3']
+    """
+    sides = map_layers(model, images)
+    fine = [name for name in layers(model) if min(sides.get(name, (0, 0))) >= least]
+    chosen = np.unique(np.linspace(0, len(fine) - 1, min(count, len(fine))).round().astype(int))
+    return [fine[index] for index in chosen]
 
 
 def resolve(
@@ -87,7 +116,7 @@ def resolve(
     """
     modules = subject.modules
     if wanted in ("all", "default"):
-        declared = targets(subject.network) or _found(subject, images)
+        declared = targets(subject.network) or _undeclared(subject, images)
         if declared is None:
             return {}
         names = list(declared.names) if wanted == "all" else [declared.default]
@@ -113,7 +142,8 @@ def _unknown(subject: Subject, name: str) -> str:
     )
 
 
-def _found(subject: Subject, images: torch.Tensor) -> Targets | None:
+def _undeclared(subject: Subject, images: torch.Tensor) -> Targets | None:
+    """The activations of a network that declares no layers, else its convolutions."""
     maps = map_layers(subject.model, images)
     modules = subject.modules
     activations = [n for n in maps if type(modules[n]).__name__ in ACTIVATIONS]
@@ -149,22 +179,24 @@ def as_map(subject: Subject, module: nn.Module, output: Any, images: torch.Tenso
 
     Raises
     ------
-    NotAMap : it is not a tensor, not of these images, or has no places.
+    NotAMap : it is not a tensor, not of these images, or has no spatial positions.
     """
     if not isinstance(output, torch.Tensor):
         raise NotAMap(f"it gives a {type(output).__name__}")
     shape = tuple(output.shape)
     if output.ndim not in (3, 4) or shape[0] != len(images):
-        raise NotAMap(f"its output of shape {shape} has no places of {len(images)} images")
+        raise NotAMap(
+            f"its output of shape {shape} has no spatial positions of {len(images)} images"
+        )
     height, width = images.shape[2:]
     last = getattr(subject.network, "output_fmt", "NCHW") == "NHWC"
     prefix = getattr(subject.network, "num_prefix_tokens", None)
     if output.ndim == 3:
         grid = grid_of(shape[1], height, width, prefix, last)
         if grid is None:
-            raise NotAMap(f"its output of shape {shape} has no grid of places")
-        places = output[:, shape[1] - grid[0] * grid[1] :]
-        return places.unflatten(1, grid).permute(0, 3, 1, 2)
+            raise NotAMap(f"its output of shape {shape} has no grid of spatial positions")
+        positions = output[:, shape[1] - grid[0] * grid[1] :]
+        return positions.unflatten(1, grid).permute(0, 3, 1, 2)
     if isinstance(module, CHANNELS_FIRST) or not (last or prefix is not None):
         return output
     sides = shape[1:3] if last else shape[2:]
@@ -176,7 +208,7 @@ def as_map(subject: Subject, module: nn.Module, output: Any, images: torch.Tenso
 def grid_of(
     tokens: int, height: int, width: int, prefix: int | None, last: bool = False
 ) -> tuple[int, int] | None:
-    """Rows and columns of the tokens that stand for places, in the proportions of the image."""
+    """Rows and columns of the tokens that stand for spatial positions, as the image's sides are."""
     # the tokens of a patch embedding have no others before them yet
     for extra in (prefix, 0) if prefix is not None else (0,) if last else (0, 1):
         rows = round(((tokens - extra) * height / width) ** 0.5) if tokens > extra else 0

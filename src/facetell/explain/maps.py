@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from PIL import Image
+from torch.nn.functional import interpolate
 
 INPUT = "input"  # the layer of a map that belongs to the image itself
 
@@ -53,7 +53,35 @@ def judge(maps: torch.Tensor, gradient_zero: torch.Tensor | None = None) -> np.n
     return found
 
 
-def enlarge(map_: np.ndarray, size: int) -> np.ndarray:
-    """Bilinear enlargement of a float map (h, w) to (size, size)."""
-    image = Image.fromarray(map_.astype(np.float32))
-    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
+def enlarge(maps: np.ndarray, size: int) -> np.ndarray:
+    """Bilinear enlargement of maps (..., h, w) to float32 (..., size, size).
+
+    Both the figures and every score of a map use this one. Maps that have that size are kept.
+
+    >>> enlarge(np.array([[0.0, 1.0]]), 4)[0].tolist()
+    [0.0, 0.25, 0.75, 1.0]
+    """
+    maps = np.ascontiguousarray(maps, dtype=np.float32)
+    if maps.shape[-2:] == (size, size):
+        return maps
+    wide = interpolate(
+        torch.from_numpy(maps).reshape(-1, 1, *maps.shape[-2:]), (size, size), mode="bilinear"
+    )
+    return wide.numpy().reshape(*maps.shape[:-2], size, size)
+
+
+def believable(
+    explanation: Explanation,
+) -> dict[str, dict[str, np.ndarray]]:
+    """The maps, with zeros in place of those whose status is not "ok".
+
+    A measure counts a map of zeros as one that finds nothing. Without this, a map that its own
+    status warns of would be scored, and perhaps believed.
+    """
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for method, layers in explanation.maps.items():
+        found[method] = {}
+        for layer, maps in layers.items():
+            fine = explanation.status[method][layer] == OK
+            found[method][layer] = np.where(fine[:, None, None], maps, maps.dtype.type(0))
+    return found

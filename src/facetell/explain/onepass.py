@@ -20,7 +20,7 @@ from facetell.explain.registry import Method
 from facetell.explain.subject import Subject
 
 
-class Found(NamedTuple):
+class Judged(NamedTuple):
     """Maps and their status of one method at one layer, for one batch."""
 
     maps: np.ndarray
@@ -28,7 +28,7 @@ class Found(NamedTuple):
 
 
 class Pass:
-    """A pass in the making: ``found[method, layer]`` fills while it runs."""
+    """A pass in the making: ``results[method, layer]`` fills while it runs."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Pass:
         self.with_gradient = [method for method in at_layers if method.gradient]
         self.of_input = [method for method in methods if method.kind == "one-pass input"]
         self.waiting: dict[str, torch.Tensor] = {}
-        self.found: dict[tuple[str, str], Found] = {}
+        self.results: dict[tuple[str, str], Judged] = {}
         self.ran: set[str] = set()
 
     def run(self, sign: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -68,7 +68,7 @@ class Pass:
         for method in self.of_input:
             maps = method.function(self.images, gradient)
             zero = (gradient == 0).flatten(1).all(1)
-            self.found[method.name, INPUT] = Found(to_numpy(maps), judge(maps, zero))
+            self.results[method.name, INPUT] = Judged(to_numpy(maps), judge(maps, zero))
         return margin.detach(), gradient
 
     def arrived(self, name: str, module: nn.Module, args: Any, output: Any) -> torch.Tensor:
@@ -113,7 +113,7 @@ class Pass:
     def add(
         self, method: Method, name: str, maps: torch.Tensor, zero: torch.Tensor | None = None
     ) -> None:
-        self.found[method.name, name] = Found(to_numpy(maps), judge(maps, zero))
+        self.results[method.name, name] = Judged(to_numpy(maps), judge(maps, zero))
 
 
 def to_numpy(maps: torch.Tensor) -> np.ndarray:

@@ -30,8 +30,11 @@ class Method:
     """How a method is called, where it comes from, and for what it is defined.
 
     ``relu``: the definition ends with a ReLU, which is left to ``explain(relu=True)``.
-    ``where``: the networks that it is defined for, in words. ``undefined`` gives, from the
-    subject, the layers and some images, the reason why a network is none of them, or None.
+    ``signed``: values above 0 speak for the explained class and values below 0 against it; where
+    it is False, they are magnitudes that know no class. ``caveat``: what a reader of the map must
+    be told, a sentence for captions. ``where``: the networks that it is defined for, in words.
+    ``undefined`` gives, from the subject, the layers and some images, the reason why a network is
+    none of them, or None.
     """
 
     name: str
@@ -41,6 +44,8 @@ class Method:
     function: Callable[..., Any]
     where: str = "every network"
     relu: bool = False
+    signed: bool = True
+    caveat: str = ""
     gradient: bool = True
     costly: bool = False  # many forward passes per image
     undefined: Callable[[Subject, Iterable[str], torch.Tensor], str | None] | None = None
@@ -57,6 +62,15 @@ class Method:
 
 
 METHODS: dict[str, Method] = {}
+
+
+def is_signed(name: str) -> bool:
+    """Whether a method's maps have a sign; True for a name that is not registered.
+
+    >>> is_signed("gradcam"), is_signed("saliency")
+    (True, False)
+    """
+    return name not in METHODS or METHODS[name].signed
 
 
 def register(title: str, **fields: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -100,7 +114,11 @@ class Task:
 
 
 def methods_named(names: Any) -> list[Method]:
-    """Methods by name, without repetition; UserError lists the valid ones."""
+    """Methods by name, without repetition; UserError lists the valid ones.
+
+    >>> [method.title for method in methods_named(["gradcam", "saliency", "gradcam"])]
+    ['Grad-CAM', 'saliency']
+    """
     names = (names,) if isinstance(names, str) else tuple(names)
     for name in names:
         if name not in METHODS:

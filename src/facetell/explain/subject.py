@@ -74,6 +74,12 @@ class Subject:
         return logits[:, 1] - logits[:, 0]
 
 
+def device_of(model: nn.Module, like: torch.Tensor | None = None) -> torch.device:
+    """Where a model computes; of a model without parameters the device of ``like``, or the
+    processor."""
+    return next(model.parameters(), torch.empty(0) if like is None else like).device
+
+
 def sign_of(target: str) -> float:
     """1 for "fake", -1 for "real"; UserError for anything else."""
     if target not in SIGN:
@@ -98,8 +104,7 @@ def checked(images: Any, subject: Subject) -> torch.Tensor:
     bad = (~images.isfinite().flatten(1).all(1)).nonzero().flatten().tolist()
     if bad:
         raise UserError(f"values that are not finite in images {', '.join(map(str, bad))}")
-    place = next(subject.model.parameters(), images)
-    return images.detach().to(place.device)
+    return images.detach().to(device_of(subject.model, images))
 
 
 @contextmanager

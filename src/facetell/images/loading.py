@@ -1,6 +1,6 @@
 """From packed bytes to batches of pixels, for training and for scoring alike."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -98,3 +98,8 @@ def to_unit(batch: torch.Tensor, device: torch.device) -> torch.Tensor:
     """uint8 (B, 3, S, S) to float32 in [0, 1] on the device, channels last in memory."""
     pixels = batch.to(device, non_blocking=True)
     return pixels.to(torch.float32, memory_format=torch.channels_last).div_(255)
+
+
+def batch_of(images: Images, rows: Sequence[int], device: torch.device) -> torch.Tensor:
+    """Some of the images by their indices, float32 RGB in [0, 1] (B, 3, S, S) on the device."""
+    return to_unit(torch.stack([images[row][1] for row in rows]), device)

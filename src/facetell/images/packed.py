@@ -5,10 +5,12 @@ bit i = artefact kind i) and the twin (the same rendering without artefacts), el
 """
 
 import mmap
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from PIL import Image
 
 SCHEMA = pa.schema(
     {
@@ -74,3 +76,13 @@ class Packed:
         self._read = 0
         if hasattr(mmap, "MADV_DONTNEED"):
             self._map.madvise(mmap.MADV_DONTNEED)
+
+
+def planted_mask(png: bytes | None, size: int) -> np.ndarray | None:
+    """Where artefacts were planted, bool (size, size), from what ``Packed.mask`` gives; None where
+    none were planted or the mask is not known."""
+    if png is None:
+        return None
+    image = Image.open(BytesIO(png)).resize((size, size), Image.Resampling.NEAREST)
+    mask = np.asarray(image) > 0
+    return mask if mask.any() else None

@@ -5,10 +5,11 @@ from typing import Any
 
 import pandas as pd
 
+from facetell.explain.registry import METHODS
+from facetell.explain.trust.verdict import LEAST, Belief, Verdict, stored
 from facetell.report.markdown import ABSENT, markdown
 
-Found = Mapping[str, dict[str, Any]]  # metrics/explain/<model>.json by model
-KINDS = ("single", "several")  # artefacts of a fake
+Stored = Mapping[str, dict[str, Any]]  # metrics/explain/<model>.json by model
 MEASURES = {
     "deletion": "deletion",
     "insertion": "insertion",
@@ -16,108 +17,157 @@ MEASURES = {
 }
 
 
-def explain_report(found: Found) -> str:
+def explain_report(explained: Stored) -> str:
     """Markdown parts of the report; empty where no model was explained."""
-    parts = _looks(found)
-    for part in (_planted(found), _trials(found)):
-        parts += part
+    parts = [*_looks(explained), *_replaced(explained), *_planted(explained), *_trials(explained)]
     return "\n\n".join(parts) + "\n" if parts else ""
 
 
-def _looks(found: Found) -> list[str]:
-    said = [
-        f"- {sentence}"
-        for facts in found.values()
-        for sentence in facts.get("what_to_look_for", [])
-        if " fake images" in sentence
+def _looks(explained: Stored) -> list[str]:
+    """Where the maps of fakes lie on the face, and whether those of real images differ."""
+    sentences = [
+        f"- {said['sentence']}"
+        for facts in explained.values()
+        for said in facts.get("looks_at", [])
+        if said["class"] == "fake"
     ]
-    parts = ["## What they look at"]
-    parts.append(
-        "Relevance that speaks for an image's own class, by region of the aligned face, against "
-        "the region's share of the picture. It says where a detector looks, not whether it is "
-        "right to, and of one that tells nothing apart it says nothing. Below, only fakes; "
-        "metrics/explain/<model>.json has real images as well."
-    )
-    if said:
-        parts.append("\n".join(said))
+    parts = [
+        "## What they look at",
+        "How much of the relevance that speaks for fake lies in each region of the aligned face, "
+        "compared with the region's share of the picture. This says where a detector looks, not "
+        "whether it is right to look there; for a detector that cannot tell fakes from real faces "
+        "it means nothing. Only fakes are listed; metrics/explain/<model>.json also has the real "
+        "images.",
+    ]
+    if sentences:
+        parts.append("\n".join(sentences))
     rows = [
         {"model": model, "map": name, "p": f"{test['p']:.3f}"}
         | {"cells that differ": f"{test['cells_significant']} of {test['cells']}"}
-        for model, facts in found.items()
+        for model, facts in explained.items()
         for name, test in facts["class_means"].items()
     ]
     if rows:
         parts.append(
-            "Mean maps of fake and of real test images: do they differ? Permutation test by "
-            "person, family-wise over the cells of the map (plots/explain/<model>/class_means.png):"
+            "Do the mean maps of fake and of real test images differ? Permutation test by person, "
+            "with the family-wise error over all cells of the map controlled "
+            "(plots/explain/<model>/class_means.png):"
         )
         parts.append(markdown(pd.DataFrame(rows)))
-    return parts if said or rows else []
+    return parts if sentences or rows else []
 
 
-def _planted(found: Found) -> list[str]:
-    """The best map of each model against maps that know nothing."""
-    rows = []
-    for model, facts in found.items():
-        if "planted" not in facts:
-            continue
-        gate, told = facts["planted"]["gate"], facts["planted"]["fakes_told"]
-        board = pd.DataFrame(facts["planted"]["leaderboard"])
-        for kind in KINDS:
-            row = {"model": model, "fakes": kind, "told by them": told.get(kind, 0)}
-            row["accuracy with, without"] = (
-                f"{gate['accuracy_with']:.2f}, {gate['accuracy_without']:.2f}"
-            )
-            own = board[board["fakes"] == kind] if len(board) else board
-            rows.append(row | (_best(own) if len(own) else {}))
+def _replaced(explained: Stored) -> list[str]:
+    """Whether maps find the regions that an expert replaced, for sets that say which."""
+    rows = [
+        {"model": model, "map": f"{row['method']} at {row['layer']}", "n": f"{row['n']}"}
+        | {"share of the relevance": _interval(row, "share"), "share of the area": _short(row)}
+        | {"times the area": _interval(row, "ratio")}
+        for model, facts in explained.items()
+        for row in facts.get("replaced", [])
+    ]
     if not rows:
         return []
-    table = pd.DataFrame(rows).fillna(ABSENT)
     return [
-        "## Which maps find what was planted",
-        "Relevance rank accuracy (RRA): with K planted pixels, the share of the K most relevant "
-        "that are planted; 1 is perfect. Only fakes that the model calls fake with P of at least "
-        "0.95 and whose twin without artefacts it calls real: there the artefact is what it uses. "
-        "`elsewhere` is the same map with masks of other persons' fakes, which is what a map "
-        "scores by pointing at faces in general; `untrained` the same map of the network with "
-        "random weights. The best of all maps is chosen on the images that it is rated on, so it "
-        "is a little too good. `accuracy with, without` is on fakes with several artefacts and on "
-        "their twins. All maps: plots/compare/leaderboard_*.png, metrics/explain/<model>.json.",
-        markdown(table),
+        "## Whether they look at what was replaced",
+        "Relevance that speaks for fake in the parts of the face that were replaced. A map that "
+        "pays no regard to them has 1 times the area. The faces of this set are not aligned, so "
+        "the outlines are rough.",
+        markdown(pd.DataFrame(rows)),
     ]
 
 
-def _best(board: pd.DataFrame) -> dict[str, str]:
-    trained = board[board["source"] == "trained"]
-    best = trained.loc[trained["rra"].idxmax()]
-    same = (board["method"] == best["method"]) & (board["layer"] == best["layer"])
-    untrained = board[(board["source"] == "untrained") & same]
-    blind = board[board["source"] == "baseline"].set_index("method")["rra"]
-    saliency = trained[trained["method"] == "saliency"]
+def _planted(explained: Stored) -> list[str]:
+    """The best map of each model against maps that know nothing."""
+    rows, claims = [], []
+    for model, facts in explained.items():
+        if "planted" not in facts:
+            continue
+        board = pd.DataFrame(facts["planted"]["leaderboard"])
+        for kind, verdict in stored(facts["planted"]).items():
+            own = board[board["fakes"] == kind] if len(board) else board
+            rows.append({"model": model, "fakes": kind} | _row(verdict, own))
+            if verdict.believed:
+                claims.append(f"- {model}, {kind}: {verdict.claim}")
+    if not rows:
+        return []
+    parts = [
+        "## Which maps find what was planted",
+        "Relevance rank accuracy (RRA): with K planted pixels, the share of the K most relevant "
+        "pixels that are planted; 1 is perfect. A fake passes the gate if the model calls it fake "
+        "with P of at least 0.95 and calls its twin without artefacts real: there the artefacts "
+        "decide the verdict, and maps are scored only on these fakes. A map is believed if it "
+        "finds its own image's mask better than other persons' masks and beats everything that "
+        "knows nothing of the model (chance, the blind maps, the untrained network), each by a "
+        "95% interval. How far that reaches depends on `accuracy with, without`, on all fakes of "
+        "the kind and on their twins: at least 0.95 with artefacts and within 0.05 of one half "
+        "without, and it holds in general; otherwise only for the fakes that pass, since the "
+        f"others were never looked at. With fewer than {LEAST} of them nothing is said.",
+    ]
+    if claims:
+        parts.append("\n".join(claims))
+    parts.append(
+        "`elsewhere` is the same map scored with the masks of other persons' fakes, which is what "
+        "a map gets by pointing at faces in general; `untrained` is the same map of the network "
+        "with random weights. The best map is the best of those believed, or of all if none is; "
+        "it is chosen on the images that it is rated on, so its score is slightly optimistic. All "
+        "maps: plots/compare/leaderboard_*.png, metrics/explain/<model>.json."
+    )
+    return [*parts, markdown(pd.DataFrame(rows).fillna(ABSENT))]
+
+
+def _row(verdict: Verdict, board: pd.DataFrame) -> dict[str, str]:
+    """One model's maps on one kind of fakes."""
+    gate = verdict.gate
+    row = {
+        "pass the gate": f"{verdict.passed} of {verdict.fakes}",
+        "accuracy with, without": f"{gate['accuracy_with']:.2f}, {gate['accuracy_without']:.2f}",
+    }
+    if verdict.scope == Belief.NONE:
+        return row
+    row["maps believed"] = f"{verdict.believed} of {len(verdict.maps)}"
+    if verdict.believed:
+        general = verdict.scope == Belief.GENERAL
+        row["believed on"] = "all" if general else f"the {verdict.passed} that pass"
+    return row | (_best(verdict, board) if verdict.best is not None else {})
+
+
+def _best(verdict: Verdict, board: pd.DataFrame) -> dict[str, str]:
+    """The best map's numbers, and those of what it is compared with."""
+    assert verdict.best is not None
+    by_map = board.set_index(["source", "method", "layer"])
+    method, layer = verdict.best["method"], verdict.best["layer"]
+    best = by_map.loc["trained", method, layer]
+    levels = verdict.levels
     return {
-        "best map": f"{best['method']} at {best['layer']}",
+        "best map": f"{method} at {layer}",
         "n": f"{int(best['n'])}",
-        "RRA": f"{best['rra']:.3f} [{best['rra_low']:.3f}, {best['rra_high']:.3f}]",
+        "RRA": _interval(best, "rra", 3),
         "elsewhere": f"{best['rra_elsewhere']:.3f}",
-        "untrained": f"{untrained['rra'].iloc[0]:.3f}" if len(untrained) else ABSENT,
-        "saliency": f"{saliency['rra'].iloc[0]:.3f}" if len(saliency) else ABSENT,
+        "untrained": _rra(by_map, ("untrained", method, layer)),
+        "saliency": _rra(by_map, ("trained", "saliency", "input")),
         "centre, edges, random": ", ".join(
-            f"{blind[n]:.3f}" for n in ("centre", "edges", "random")
+            f"{levels[n]:.3f}" for n in ("centre", "edges", "random")
         ),
         "area": f"{best['area']:.3f}",
     }
 
 
-def _trials(found: Found) -> list[str]:
+def _rra(by_map: pd.DataFrame, key: tuple[str, str, str]) -> str:
+    return f"{by_map.loc[key, 'rra']:.3f}" if key in by_map.index else ABSENT
+
+
+def _trials(explained: Stored) -> list[str]:
     """Faithfulness against planted truth, stability and sanity."""
-    tried = {model: facts["trials"] for model, facts in found.items() if "trials" in facts}
+    tried = {model: facts["trials"] for model, facts in explained.items() if "trials" in facts}
     if not tried:
         return []
     parts = [
-        "## Whether maps deserve belief without planted truth",
-        "On a few fakes and a few layers of each model (`explain.suite=full` has more). First, how "
-        "alike measures of faithfulness and planted truth (RRA) rank the maps: Kendall's tau, 1 "
-        "the same order, 0 none, with its 95% interval by person.",
+        "## Whether maps can be believed without planted truth",
+        "On a few fakes and a few layers of each model (`explain.suite=full` has more). First, do "
+        "measures of faithfulness, which need no truth, rank the maps as planted truth (RRA) does? "
+        "Kendall's tau: 1 is the same order, 0 no relation; where the 95% interval by person holds "
+        "0, no agreement is certain.",
     ]
     agreement = [
         {"model": model, "images": str(trial["images"])}
@@ -132,12 +182,13 @@ def _trials(found: Found) -> list[str]:
     if agreement:
         parts.append(markdown(pd.DataFrame(agreement).fillna(ABSENT)))
     else:
-        parts.append("No model has enough fakes that it tells by what was planted.")
+        parts.append("For no model do enough fakes pass the gate to compare with planted truth.")
     parts.append(
-        "Then, averaged over those layers, each method's rank correlation with the map of the "
-        "same network after all its weights were drawn anew (sanity: should be near 0), the "
-        "largest change under noise of 5 grey levels (stability: 0 is best, 1.4 unrelated), and "
-        "the change under a blur of 2 px, beside which the margin changes by as much:"
+        "Then, averaged over those layers: each method's rank correlation with the map of the same "
+        "network after all its weights were drawn anew (sanity: should be near 0), the largest "
+        "relative change of the map under noise of 5 grey levels (stability: 0 is best, 1.4 is "
+        "what unrelated maps have), and its change under a blur of 2 px, with the change of the "
+        "margin beside it:"
     )
     rows = []
     for model, trial in tried.items():
@@ -155,7 +206,21 @@ def _trials(found: Found) -> list[str]:
                     "margin by blur": _mean(own, "margin_change", "{:+.2f}"),
                 }
             )
-    return [*parts, markdown(pd.DataFrame(rows))]
+    parts.append(markdown(pd.DataFrame(rows)))
+    warned = [METHODS[row["method"]].caveat for row in rows if row["method"] in METHODS]
+    return [*parts, *dict.fromkeys(filter(None, warned))]
+
+
+def _interval(row: Mapping[str, Any], name: str, digits: int = 2) -> str:
+    """A number with its interval."""
+    if name not in row:
+        return ABSENT
+    numbers = [f"{row[f'{name}{end}']:.{digits}f}" for end in ("", "_low", "_high")]
+    return f"{numbers[0]} [{numbers[1]}, {numbers[2]}]"
+
+
+def _short(row: Mapping[str, Any]) -> str:
+    return f"{row['area']:.2f}" if "area" in row else ABSENT
 
 
 def _mean(table: pd.DataFrame, column: str, form: str = "{:.2f}") -> str:

@@ -1,5 +1,6 @@
 """Activation maximisation: an image of what raises a score most."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +12,64 @@ from torchvision.transforms.v2 import functional as F
 from facetell.common.errors import UserError
 from facetell.common.seeding import seed_of
 from facetell.explain.layers import NotAMap, as_map, hooks, resolve
-from facetell.explain.subject import Subject, sign_of, untouched
+from facetell.explain.subject import Subject, device_of, sign_of, untouched
+
+BLUR_EVERY = 4  # steps
 
 
-@dataclass
+@dataclass(frozen=True)
+class Channel:
+    """One channel of one layer, of which the mean over all positions is raised."""
+
+    layer: str
+    index: int
+
+
+Target = str | Channel
+
+
+@dataclass(frozen=True)
+class Ascent:
+    """How an image climbs.
+
+    steps : of gradient ascent.
+    rate : length of a step, in root mean square, as part of the range.
+    jitter : each step sees the image moved by up to so many px.
+    blur : standard deviation in px of a blur after every fourth step; 0 for none.
+    variation : weight of the total variation's gradient against the score's, both normalised.
+    limits : range that the model takes.
+
+    >>> Ascent(steps=32).rate
+    0.02
+
+    Raises
+    ------
+    UserError : no step, or limits that do not rise.
+    """
+
+    steps: int = 200
+    rate: float = 0.02
+    jitter: int = 4
+    blur: float = 0.5
+    variation: float = 0.1
+    limits: tuple[float, float] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        low, high = self.limits
+        if self.steps < 1 or not low < high:
+            raise UserError(
+                f"activation maximisation takes at least one step and limits that rise, not "
+                f"{self.steps} and {self.limits}"
+            )
+
+
+@dataclass(frozen=True)
 class Maximised:
-    """``images`` (N, 3, S, S) in the given range; ``before`` and ``after`` (N,) of the score."""
+    """``images`` (N, 3, S, S) in the given range, one for each target; ``start`` (3, S, S), where
+    all began; ``before`` and ``after`` (N,) of the scores."""
 
     images: np.ndarray
+    start: np.ndarray
     before: np.ndarray
     after: np.ndarray
 
@@ -26,20 +77,12 @@ class Maximised:
 def maximise(
     model: nn.Module,
     size: int,
-    target: str = "fake",
-    layer: str | None = None,
-    channel: int | None = None,
+    targets: Target | Sequence[Target] = "fake",
     *,
-    number: int = 1,
-    steps: int = 200,
-    rate: float = 0.02,
-    jitter: int = 4,
-    blur: float = 0.5,
-    variation: float = 0.1,
-    limits: tuple[float, float] = (0.0, 1.0),
+    ascent: Ascent = Ascent(),
     seed: int = 0,
 ) -> Maximised:
-    """Gradient ascent on the input, from grey with a little noise.
+    """Gradient ascent on the input, from grey with a little noise, for all targets together.
 
     Source: Erhan et al., "Visualizing Higher-Layer Features of a Deep Network" (2009); jitter and
     blur as in Olah et al., "Feature Visualization" (Distill, 2017); total variation as in
@@ -49,73 +92,84 @@ def maximise(
     ----------
     model : as for ``explain``; left as it was.
     size : side of the images in px.
-    target : "fake" raises the margin, "real" lowers it; with a layer it does not matter.
-    layer, channel : raise the mean of one channel of one layer instead.
-    number : images, each from its own noise.
-    rate : length of a step, in root mean square, as part of the range.
-    jitter : each step sees the image moved by up to so many px.
-    blur : standard deviation in px of a blur after every fourth step; 0 for none.
-    variation : weight of the total variation's gradient against the score's, both normalised.
-    limits : range that the model takes.
+    targets : "fake" raises the margin, "real" lowers it, a ``Channel`` is raised itself. One or
+        several; all images start alike and differ by their targets only.
+    ascent : how each image climbs.
+    seed : of the start and of the jitter.
+
+    >>> from facetell.models import build
+    >>> found = maximise(build("simplenet", image_size=64), 64, ["fake", Channel("conv1", 0)],
+    ...                  ascent=Ascent(steps=8))
+    >>> found.images.shape, bool((found.after > found.before).all())
+    ((2, 3, 64, 64), True)
 
     Raises
     ------
     UserError : an unknown target or layer, or a channel that the layer does not have.
     """
-    sign, subject = sign_of(target), Subject.of(model)
-    low, high = limits
-    if size < 1 or number < 1 or steps < 1 or not low < high:
-        raise UserError("size, number and steps must be at least 1, and limits rise")
-    if (layer is None) != (channel is None):
-        raise UserError("maximise takes a layer and a channel of it together, or neither")
+    wanted = [targets] if isinstance(targets, str | Channel) else list(targets)
+    if size < 1 or not wanted:
+        raise UserError("activation maximisation takes a size of at least 1 px and a target")
+    subject = Subject.of(model)
+    low, high = ascent.limits
     draws = torch.Generator().manual_seed(seed_of("maximise", seed))
-    place = next(subject.model.parameters(), torch.empty(0))
-    noise = torch.randn(number, 3, size, size, generator=draws)
-    x = ((low + high) / 2 + 0.05 * (high - low) * noise).clamp(low, high).to(place)
+    noise = torch.randn(1, 3, size, size, generator=draws)
+    start = ((low + high) / 2 + 0.05 * (high - low) * noise).clamp(low, high)
+    x = start.repeat(len(wanted), 1, 1, 1).to(device_of(subject.model))
     with untouched(subject.model):
-        name = None if layer is None else next(iter(resolve(subject, layer, x)))
-        score = _Score(subject, sign, name, channel)
-        before = score(x).detach()
-        for step in range(steps):
-            moves = torch.randint(-jitter, jitter + 1, (2,), generator=draws).tolist()
-            leaf = x.detach().requires_grad_(True)
-            (up,) = torch.autograd.grad(score(leaf.roll(moves, (2, 3))).sum(), leaf)
-            (rough,) = torch.autograd.grad(_variation(leaf), leaf)
-            x = x + rate * (high - low) * (_unit(up) - variation * _unit(rough))
-            if blur and step % 4 == 3 and step < steps - 4:
-                x = F.gaussian_blur(x, [2 * int(3 * blur + 0.5) + 1] * 2, [blur] * 2)
+        scores = _Scores(subject, wanted, x)
+        before = scores(x).detach()
+        for step in range(ascent.steps):
+            moves = torch.randint(-ascent.jitter, ascent.jitter + 1, (2,), generator=draws)
+            x = _climbed(x, scores, ascent, moves.tolist())
+            if ascent.blur and step % BLUR_EVERY == BLUR_EVERY - 1 and step < ascent.steps - 4:
+                width = 2 * int(3 * ascent.blur + 0.5) + 1
+                x = F.gaussian_blur(x, [width] * 2, [ascent.blur] * 2)
             x = x.clamp(low, high)
-        after = score(x).detach()
-    return Maximised(*(values.float().cpu().numpy() for values in (x, before, after)))
+        after = scores(x).detach()
+    images, before, after = (values.float().cpu() for values in (x, before, after))
+    return Maximised(images.numpy(), start[0].numpy(), before.numpy(), after.numpy())
 
 
-@dataclass
-class _Score:
-    """Signed margin (B,), or the mean of one channel of a layer."""
+def _climbed(x: torch.Tensor, scores: "_Scores", ascent: Ascent, moves: list[int]) -> torch.Tensor:
+    """One step up; each image's gradient is its own, since none has a say in another's score."""
+    low, high = ascent.limits
+    leaf = x.detach().requires_grad_(True)
+    (up,) = torch.autograd.grad(scores(leaf.roll(moves, (2, 3))).sum(), leaf)
+    (rough,) = torch.autograd.grad(_variation(leaf), leaf)
+    return x + ascent.rate * (high - low) * (_unit(up) - ascent.variation * _unit(rough))
 
-    subject: Subject
-    sign: float
-    layer: str | None
-    channel: int | None
+
+class _Scores:
+    """Of image i the score of target i, (N,): the signed margin, or the mean of a channel."""
+
+    def __init__(self, subject: Subject, targets: Sequence[Target], images: torch.Tensor) -> None:
+        self.subject = subject
+        self.signs = {i: sign_of(t) for i, t in enumerate(targets) if isinstance(t, str)}
+        self.channels: dict[str, dict[int, int]] = {}
+        for image, target in enumerate(targets):
+            if isinstance(target, Channel):
+                (name,) = resolve(subject, target.layer, images)
+                self.channels.setdefault(name, {})[image] = target.index
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        if self.layer is None:
-            return self.sign * self.subject.margin(images)
-        kept: list[torch.Tensor] = []
+        scores: dict[int, torch.Tensor] = {}
 
         def see(name: str, module: nn.Module, _: Any, output: Any) -> torch.Tensor:
             try:
                 maps = as_map(self.subject, module, output, images)
             except NotAMap as reason:
                 raise UserError(f"layer {name} has no map: {reason}") from reason
-            if not 0 <= (self.channel or 0) < maps.shape[1]:
-                raise UserError(f"layer {name} has {maps.shape[1]} channels, from 0")
-            kept.append(maps[:, self.channel].mean((1, 2)))
+            for image, index in self.channels[name].items():
+                if not 0 <= index < maps.shape[1]:
+                    raise UserError(f"layer {name} has {maps.shape[1]} channels, from 0")
+                scores[image] = maps[image, index].mean()
             return output.clone()  # what follows may work in place
 
-        with hooks(self.subject, [self.layer], see):
-            self.subject.logits(images)
-        return kept[-1]
+        with hooks(self.subject, list(self.channels), see):
+            margin = self.subject.margin(images)
+        scores |= {image: sign * margin[image] for image, sign in self.signs.items()}
+        return torch.stack([scores[image] for image in range(len(images))])
 
 
 def _variation(x: torch.Tensor) -> torch.Tensor:

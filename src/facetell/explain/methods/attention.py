@@ -29,6 +29,7 @@ def _undefined(subject: Subject, *_: Any) -> str | None:
     source="Abnar and Zuidema, Quantifying Attention Flow in Transformers, ACL 2020",
     where=WHERE,
     undefined=_undefined,
+    signed=False,
 )
 def attention_rollout(task: Task) -> torch.Tensor:
     """Product over blocks of 0.5 A + 0.5 I, rows normalised, A the mean over heads.
@@ -50,6 +51,7 @@ def attention_rollout(task: Task) -> torch.Tensor:
     source="Chefer et al., Generic Attention-model Explainability, ICCV 2021",
     where=WHERE,
     undefined=_undefined,
+    signed=False,
 )
 def gradient_rollout(task: Task) -> torch.Tensor:
     """R = I, then R += mean over heads of ReLU(dS/dA A) times R, block by block."""

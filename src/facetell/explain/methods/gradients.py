@@ -15,6 +15,7 @@ GAP = 0.05  # largest part of the relevance that may be missing from the sum
     "SmoothGrad",
     kind="input",
     source="Smilkov et al., SmoothGrad: removing noise by adding noise, 2017",
+    signed=False,
 )
 def smoothgrad(task: Task, *, samples: int = 25, noise: float = 0.15) -> torch.Tensor:
     """Mean of |dS/dx| over noisy copies, then the largest over the colours.

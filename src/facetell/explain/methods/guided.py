@@ -19,9 +19,13 @@ from facetell.explain.registry import METHODS, Task, register
 
 SOURCE = "Springenberg et al., Striving for Simplicity: The All Convolutional Net, 2014"
 RECTIFIERS = ("ReLU", "ReLU6")  # the rule was made for these
+CAVEAT = (
+    "Guided backpropagation and guided Grad-CAM fail the weight-randomisation check (Adebayo et "
+    "al. 2018): they draw nearly the same edges for a network with random weights."
+)
 
 
-@register("guided backpropagation", kind="input", source=SOURCE)
+@register("guided backpropagation", kind="input", source=SOURCE, signed=False, caveat=CAVEAT)
 def guided_backprop(task: Task) -> torch.Tensor:
     """Largest |guided gradient| over the colours.
 
@@ -39,6 +43,7 @@ def guided_backprop(task: Task) -> torch.Tensor:
     kind="layer",
     source="Selvaraju et al., Grad-CAM, ICCV 2017",
     relu=True,
+    caveat=CAVEAT,
 )
 def guided_gradcam(task: Task) -> Iterator[tuple[str, torch.Tensor]]:
     """Guided backpropagation times Grad-CAM of each layer, enlarged bilinearly to the image.
@@ -50,7 +55,7 @@ def guided_gradcam(task: Task) -> Iterator[tuple[str, torch.Tensor]]:
     shared = Pass(task.subject, task.images, task.layers, [METHODS["gradcam"]])
     shared.run(task.sign)
     for layer in task.layers:
-        cam = torch.from_numpy(shared.found["gradcam", layer].maps).to(map_)
+        cam = torch.from_numpy(shared.results["gradcam", layer].maps).to(map_)
         wide = nn.functional.interpolate(cam[:, None], map_.shape[1:], mode="bilinear")
         task.say[layer] = plain
         yield layer, map_ * wide[:, 0]

@@ -84,6 +84,7 @@ def gradcam_plus_plus(a: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
     kind="one-pass layer",
     gradient=False,
     source="Zeiler and Fergus, Visualizing and Understanding Convolutional Networks, ECCV 2014",
+    signed=False,
 )
 def activation(a: torch.Tensor) -> torch.Tensor:
     """Mean over channels; it knows no target. See ``top_channels`` for single channels.
@@ -98,6 +99,7 @@ def activation(a: torch.Tensor) -> torch.Tensor:
     kind="one-pass layer",
     gradient=False,
     source="Muhammad and Yeasin, Eigen-CAM, IJCNN 2020",
+    signed=False,
 )
 def eigencam(a: torch.Tensor) -> torch.Tensor:
     """First principal component over places of the activations, which knows no target.
@@ -153,6 +155,7 @@ def leading(
     "saliency",
     kind="one-pass input",
     source="Simonyan et al., Deep Inside Convolutional Networks, 2013",
+    signed=False,
 )
 def saliency(_: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
     """Largest |g| over the colours"""

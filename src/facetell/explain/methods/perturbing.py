@@ -15,7 +15,7 @@ from facetell.common.errors import UserError
 from facetell.common.progress import progress
 from facetell.explain.layers import NotAMap, as_map, hooks
 from facetell.explain.registry import Task, register
-from facetell.explain.subject import Subject
+from facetell.explain.subject import Subject, device_of
 
 
 @register(
@@ -56,9 +56,9 @@ def occlusion(
             copy[:, :, top : top + window, left : left + window] = cover
         scores = task.score(copies.flatten(0, 1)).unflatten(0, (len(part), len(x)))
         for score, (top, left) in zip(scores, part, strict=True):
-            place = (..., slice(top, top + window), slice(left, left + window))
-            drops[place] += (before - score)[:, None, None]
-            counts[place] += 1
+            square = (..., slice(top, top + window), slice(left, left + window))
+            drops[square] += (before - score)[:, None, None]
+            counts[square] += 1
     return drops / counts
 
 
@@ -138,8 +138,9 @@ class Probed(nn.Module):
         self.subject, self.layer = subject, layer
         self.probe: Any = nn.Identity()
         self.seen = torch.empty(0)
-        place = next(subject.model.parameters(), torch.empty(0)).device
-        self.place = nn.Parameter(torch.empty(0, device=place), requires_grad=False)
+        # grad-cam asks the parameters for the device
+        empty = torch.empty(0, device=device_of(subject.model))
+        self.device_mark = nn.Parameter(empty, requires_grad=False)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         def through(_: str, module: nn.Module, __: Any, output: Any) -> torch.Tensor:

@@ -54,7 +54,11 @@ class Labellings:
     what a person's images have in common cancels where they are in both classes.
 
     ``labels`` (N,) are 1 for fake, 0 for real; ``persons`` (N,). ``fake`` is bool (N, R + 1), of
-    which the first column is the true one; ``movable`` persons can change theirs.
+    which the first column is the true one.
+
+    >>> drawn = Labellings([0, 1, 1], ["anna", "anna", "ben"], permutations=9, seed=0)
+    >>> drawn.fake.shape, drawn.fake[:, 0].tolist()
+    ((3, 10), [False, True, True])
     """
 
     def __init__(
@@ -62,8 +66,8 @@ class Labellings:
         labels: Sequence[int] | np.ndarray,
         persons: Sequence[Any],
         *,
-        permutations: int = 999,
-        seed: int = 0,
+        permutations: int,
+        seed: int,
     ) -> None:
         own = np.asarray(labels).astype(bool)
         if own.all() or not own.any():
@@ -71,7 +75,6 @@ class Labellings:
         _, member = np.unique(np.asarray(persons, dtype=str), return_inverse=True)
         share = np.bincount(member, weights=own) / np.bincount(member)
         pure = (share == 0) | (share == 1)
-        self.movable = int((~pure).sum()) + (int(pure.sum()) if len(set(share[pure])) == 2 else 0)
         self.seed = seed
         self.fake = np.empty((len(own), permutations + 1), dtype=bool)
         self.fake[:, 0] = own
@@ -89,14 +92,12 @@ class Labellings:
 @dataclass(frozen=True)
 class Difference:
     """Fake minus real: ``map`` (h, w) as it is; ``cells`` (g, g) the same on the test's grid, in
-    standard deviations; ``p`` (g, g) family-wise, ``p_any`` that of the largest cell;
-    ``threshold`` in standard deviations, from which a cell is significant at 5%."""
+    standard deviations; ``p`` (g, g) family-wise, ``p_any`` that of the largest cell."""
 
     map: np.ndarray
     cells: np.ndarray
     p: np.ndarray
     p_any: float
-    threshold: float
     n_real: int
     n_fake: int
     permutations: int
@@ -119,7 +120,7 @@ class ClassMeans:
         self._seen = np.zeros(len(labellings.fake), dtype=bool)
 
     def add(self, maps: np.ndarray, rows: Sequence[int] | np.ndarray) -> None:
-        """Take a batch of raw maps (B, h, w); ``rows`` (B,) are their places in the labellings.
+        """Take a batch of raw maps (B, h, w); ``rows`` (B,) are their indices in the labellings.
 
         Raises
         ------
@@ -161,14 +162,12 @@ class ClassMeans:
         cells = scaled[0]
         # the true labelling counts as one of them; ties within rounding count against it
         p = (largest[:, None] >= np.abs(cells) * (1 - 1e-9)).mean(axis=0)
-        place = int(np.ceil((1 - ALPHA) * len(largest))) - 1
         shape = self._all.mean.shape
         return Difference(
             map=self.fake.mean - self.real.mean,
             cells=cells.reshape(shape),
             p=p.reshape(shape),
             p_any=float(p.min()),
-            threshold=float(np.sort(largest)[place]),
             n_real=self.real.n,
             n_fake=self.fake.n,
             permutations=len(largest) - 1,

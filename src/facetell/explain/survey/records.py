@@ -5,12 +5,14 @@ from typing import Any
 import pandas as pd
 
 from facetell.explain.registry import METHODS
+from facetell.explain.survey.class_means import ALPHA
 from facetell.explain.survey.regions import sentence
-from facetell.explain.survey.survey import Planted, Survey
+from facetell.explain.survey.survey import Survey
 from facetell.explain.trust.planted import METRICS
+from facetell.explain.trust.planted_benchmark import PlantedBenchmark
 from facetell.explain.trust.trials import Trials
+from facetell.explain.trust.verdict import with_beliefs
 
-ALPHA = 0.05
 BOARD = (  # columns of the leaderboard that are kept
     *("source", "fakes", "method", "layer", "n", "persons", "area", "area_near"),
     *(f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")),
@@ -18,39 +20,50 @@ BOARD = (  # columns of the leaderboard that are kept
 )
 
 
-def of_survey(model: str, seen: Survey, resamples: int, seed: int) -> dict[str, Any]:
+def of_survey(model: str, seen: Survey) -> dict[str, Any]:
     """Class means, regions and replaced regions as numbers and sentences."""
-    found: dict[str, Any] = {"class_means": {}}
+    facts: dict[str, Any] = {"class_means": {}}
     for name, means in seen.means.items():
         difference = means.difference()
-        found["class_means"][name] = {
+        facts["class_means"][name] = {
             "p": difference.p_any,
             "cells": int(difference.p.size),
             "cells_significant": int((difference.p < ALPHA).sum()),
             "permutations": difference.permutations,
         }
     if seen.regions is not None:
-        table = seen.regions.table(resamples=resamples, seed=seed)
-        found["regions"], found["what_to_look_for"] = records(table), []
+        table = seen.regions.table()
+        facts |= {"regions": records(table), "what_to_look_for": [], "looks_at": []}
         for method, layer, kind in table[["method", "layer", "class"]].drop_duplicates().to_numpy():
             own = table[(table["method"] == method) & (table["class"] == kind)].iloc[0]
-            places = seen.regions.ranking((method, layer, kind), resamples=resamples, seed=seed)
-            said = sentence(model, kind, places, n=int(own["n"]), persons=int(own["persons"]))
-            found["what_to_look_for"].append(f"{METHODS[method].title}: {said}")
+            ranked = seen.regions.ranking((method, layer, kind))
+            said = sentence(model, kind, ranked, n=int(own["n"]), persons=int(own["persons"]))
+            said = f"{METHODS[method].title}: {said}"
+            facts["what_to_look_for"].append(said)
+            about = {"method": method, "layer": layer, "class": kind}
+            facts["looks_at"].append(about | {"sentence": said})
     if seen.replaced is not None:
-        found["replaced"] = records(seen.replaced.table(resamples=resamples, seed=seed))
-    return found
+        facts["replaced"] = records(seen.replaced.table())
+    return facts
 
 
-def of_planted(truth: Planted, resamples: int, seed: int) -> dict[str, Any]:
-    """The leaderboard, and what passed the gate."""
+def of_planted(truth: PlantedBenchmark) -> dict[str, Any]:
+    """The leaderboard, what passed the gate, and what can be believed."""
     if not truth.gate:
         return {}
-    table = truth.table(resamples=resamples, seed=seed)
-    told = {kind: len(fakes) for kind, fakes in truth.fakes.items()}
-    if len(table):
-        table = table[[name for name in BOARD if name in table]]
-    return {"planted": {"gate": truth.gate, "fakes_told": told, "leaderboard": records(table)}}
+    tables = truth.tables()
+    verdicts = truth.verdicts(tables)
+    rows = []
+    for kind, table in tables.items():
+        rows += records(with_beliefs(table[list(BOARD)], verdicts[kind]))
+    return {
+        "planted": {
+            "gate": truth.gate,
+            "fakes_told": {kind: len(passed) for kind, passed in truth.passed.items()},
+            "verdicts": {kind: verdict.record() for kind, verdict in verdicts.items()},
+            "leaderboard": rows,
+        }
+    }
 
 
 def of_trials(tried: Trials | None) -> dict[str, Any]:
@@ -62,7 +75,11 @@ def of_trials(tried: Trials | None) -> dict[str, Any]:
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of a table; what is undefined is absent."""
+    """Rows of a table; what is undefined is absent.
+
+    >>> records(pd.DataFrame({"a": [1, 2], "b": [0.5, None]}))
+    [{'a': 1, 'b': 0.5}, {'a': 2}]
+    """
     return [
         {name: value for name, value in row.items() if not pd.isna(value)}
         for row in table.to_dict("records")

@@ -18,14 +18,13 @@ import numpy as np
 import pandas as pd
 
 from facetell.common.errors import UserError
-from facetell.explain.trust.image_means import Tally
-from facetell.explain.trust.planted import enlarge_all
+from facetell.explain.maps import enlarge
+from facetell.explain.trust.image_means import ImageMeans
 from facetell.metrics.intervals import Resamples, interval
 
 Outline = tuple[tuple[float, float], ...]  # corners (x, y), in sides from the left and the top
 REGIONS = ("background", "hair", "ears", "skin", "brows", "eyes", "nose", "mouth")
 REPLACED = ("left_eye", "right_eye", "nose", "mouth")  # as ciplab's manifest names them
-PARTS = ("positive", "negative", "absolute")
 
 
 def _oval(x: float, y: float, rx: float, ry: float) -> Outline:
@@ -87,7 +86,7 @@ FRAMES = {"ffhq": _FFHQ, "demo": _DEMO}
 
 
 @lru_cache(maxsize=16)
-def labels(size: int, frame: str = "ffhq") -> np.ndarray:
+def labels(size: int, frame: str) -> np.ndarray:
     """The region of every pixel, uint8 (size, size), an index into ``REGIONS``.
 
     A pixel belongs to the topmost region that holds its centre, so to exactly one. The array is
@@ -103,43 +102,38 @@ def labels(size: int, frame: str = "ffhq") -> np.ndarray:
     return found
 
 
-def area_shares(size: int, frame: str = "ffhq") -> dict[str, float]:
+def area_shares(size: int, frame: str) -> dict[str, float]:
     """Each region's share of the picture; they sum to 1."""
     counts = np.bincount(labels(size, frame).ravel(), minlength=len(REGIONS))
     return {name: float(count / size**2) for name, count in zip(REGIONS, counts, strict=True)}
 
 
-def relevance(maps: np.ndarray, part: str) -> np.ndarray:
-    """The part of signed maps that counts: ``positive`` speaks for the explained class,
-    ``negative`` against it, ``absolute`` either way; float64, at least 0."""
-    if part not in PARTS:
-        raise UserError(f"there is no part {part!r} of a map; there are {', '.join(PARTS)}")
-    values = np.asarray(maps, dtype=np.float64)
-    if part == "absolute":
-        return np.abs(values)
-    return np.clip(values if part == "positive" else -values, 0, None)
-
-
-def shares(maps: np.ndarray, *, size: int, frame: str = "ffhq", part: str = "positive") -> (
-    np.ndarray
-):  # fmt: skip
+def shares(maps: np.ndarray, *, size: int, frame: str) -> np.ndarray:
     """Share of each map's relevance that lies in each of ``REGIONS``, (B, 8); rows sum to 1.
 
-    Maps (B, h, w) are enlarged to ``size``, the side of the images. A map without relevance has
-    NaN.
+    Relevance is what speaks for the explained class, the positive part of a map. Maps (B, h, w)
+    are enlarged to ``size``, the side of the images. A map without relevance has NaN.
+
+    >>> even = shares(np.ones((1, 8, 8)), size=64, frame="ffhq")[0]
+    >>> bool(np.allclose(even, list(area_shares(64, "ffhq").values())))
+    True
     """
-    large = relevance(enlarge_all(maps, size), part).reshape(len(maps), -1)
+    large = _relevance(maps, size).reshape(len(maps), -1)
     member = labels(size, frame).ravel()[:, None] == np.arange(len(REGIONS))
     return _share(large @ member.astype(float), large.sum(axis=1)[:, None])
 
 
-class RegionTally:
-    """Relevance by region over a whole set, batch by batch, for any number of maps and classes."""
+class RegionShares:
+    """Relevance by region over a whole set, batch by batch, for any number of maps and classes.
 
-    def __init__(self, size: int, frame: str = "ffhq", part: str = "positive") -> None:
-        self.size, self.frame, self.part = size, frame, part
+    ``size`` is the images' side, ``frame`` one of ``FRAMES``; ``resamples`` and ``seed`` are those
+    of every interval.
+    """
+
+    def __init__(self, size: int, frame: str, *, resamples: int, seed: int) -> None:
+        self.size, self.frame = size, frame
         self.areas = area_shares(size, frame)
-        self._tally = Tally(("method", "layer", "class"))
+        self._means = ImageMeans(("method", "layer", "class"), resamples=resamples, seed=seed)
 
     def add(
         self,
@@ -150,23 +144,23 @@ class RegionTally:
         """Take a batch: ``maps[method][layer]`` (B, h, w), the class and person of each image."""
         for method, layers in maps.items():
             for layer, values in layers.items():
-                found = shares(values, size=self.size, frame=self.frame, part=self.part)
+                own = shares(values, size=self.size, frame=self.frame)
                 for name in dict.fromkeys(classes):
-                    rows = [row for row, own in enumerate(classes) if own == name]
-                    self._tally.add(
+                    rows = [row for row, class_ in enumerate(classes) if class_ == name]
+                    self._means.add(
                         (method, layer, name),
-                        dict(zip(REGIONS, found[rows].T, strict=True)),
+                        dict(zip(REGIONS, own[rows].T, strict=True)),
                         [persons[row] for row in rows],
                     )
 
-    def table(self, *, resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    def table(self) -> pd.DataFrame:
         """One row per method, layer, class and region: ``n`` images, ``persons``, ``share`` of the
         relevance, ``area`` share and their ``ratio``, share and ratio with 95% intervals by person
         (``_low``, ``_high``), and ``undefined`` images that have no relevance."""
         rows = []
-        for record in self._tally.table(resamples=resamples, seed=seed).to_dict("records"):
+        for record in self._means.table().to_dict("records"):
             for region in REGIONS:
-                row = {name: record[name] for name in (*self._tally.columns, "n", "persons")}
+                row = {name: record[name] for name in (*self._means.columns, "n", "persons")}
                 undefined = record.get(f"{region}_undefined", 0)
                 row |= {"region": region, "undefined": 0 if undefined != undefined else undefined}
                 row["area"] = area = self.areas[region]
@@ -176,11 +170,9 @@ class RegionTally:
                 rows.append(row)
         return pd.DataFrame(rows)
 
-    def ranking(
-        self, key: tuple[str, str, str], *, resamples: int = 1000, seed: int = 0
-    ) -> list["Place"]:
+    def ranking(self, key: tuple[str, str, str]) -> list["Ranked"]:
         """Regions of one (method, layer, class) by ratio, the highest first."""
-        values = self._tally.values(key)
+        values = self._means.values(key)
         table = np.stack([values[region] for region in REGIONS], axis=1)
         known = np.isfinite(table).all(axis=1)
         if not known.any():
@@ -188,24 +180,24 @@ class RegionTally:
         areas = np.array([self.areas[region] for region in REGIONS])
         there = areas > 0  # a small picture may have no pixel of a region
         ratios = table[known][:, there] / areas[there]
-        persons = [name for name, fine in zip(self._tally.persons(key), known, strict=True) if fine]
-        draws = Resamples(persons, resamples=resamples, seed=seed)
+        persons = [name for name, fine in zip(self._means.persons(key), known, strict=True) if fine]
+        draws = Resamples(persons, resamples=self._means.resamples, seed=self._means.seed)
         means = ratios.mean(axis=0)
         drawn = draws.sums(ratios - means) / draws.sums(np.ones((len(ratios), 1))) + means
         names = np.array(REGIONS)[there]
         order = np.argsort(-means, kind="stable")
-        places = []
+        ranked = []
         for rank, column in enumerate(order):
             low, high = interval(drawn[:, column])
             sure = True
             if rank + 1 < len(order):
                 sure = interval(drawn[:, column] - drawn[:, order[rank + 1]])[0] > 0
-            places.append(Place(str(names[column]), float(means[column]), low, high, sure))
-        return places
+            ranked.append(Ranked(str(names[column]), float(means[column]), low, high, sure))
+        return ranked
 
 
 @dataclass(frozen=True)
-class Place:
+class Ranked:
     """A region in a ranking: relevance over area with its 95% interval, and whether it is certain
     (the paired interval of the difference leaves out 0) that it is above the next."""
 
@@ -216,12 +208,12 @@ class Place:
     above_next: bool
 
 
-def sentence(model: str, class_: str, places: Sequence[Place], *, n: int, persons: int) -> str:
+def sentence(model: str, class_: str, ranked: Sequence[Ranked], *, n: int, persons: int) -> str:
     """What a model looks at, for a reader: regions that certainly get more than their area."""
     whom = f"{n} {class_} images of {persons} persons"
-    if not places:
+    if not ranked:
         return f"{model}: no map of {whom} has any relevance, so nothing can be said."
-    more = [place for place in places if place.low > 1]
+    more = [region for region in ranked if region.low > 1]
     if not more:
         return f"{model} looks at no region certainly more than its area would make it ({whom})."
     first, *others = more
@@ -231,7 +223,7 @@ def sentence(model: str, class_: str, places: Sequence[Place], *, n: int, person
     )
     if others:
         text += ", then at the " + ", the ".join(
-            f"{place.region} ({_times(place)})" for place in others
+            f"{region.region} ({_times(region)})" for region in others
         )
     text += f"; 95% intervals, {whom}."
     unsure = [
@@ -245,24 +237,18 @@ def sentence(model: str, class_: str, places: Sequence[Place], *, n: int, person
 
 
 def replaced(
-    maps: np.ndarray,
-    regions: Sequence[str],
-    *,
-    size: int,
-    frame: str = "ffhq",
-    part: str = "positive",
-    mirrored: bool = False,
+    maps: np.ndarray, regions: Sequence[str], *, size: int, frame: str
 ) -> dict[str, np.ndarray]:
     """Relevance in the regions that were replaced in each image of ciplab, (B,) each.
 
     ``regions`` are the manifest's, names joined by "+"; where they are empty or unknown all is
     NaN. ``share`` of the relevance, ``area`` share and ``ratio``. An image without relevance has
-    share 0. The left eye is taken for the one in the picture's left half, ``mirrored`` for the
-    other; the set does not say which is meant, and its faces are centred but not aligned, so the
-    outlines of ``frame`` are only roughly right for it.
+    share 0. The left eye is taken for the one in the picture's left half; the set does not say
+    which is meant, and its faces are centred but not aligned, so the outlines of ``frame`` are only
+    roughly right for it.
     """
-    large = relevance(enlarge_all(maps, size), part)
-    masks = np.stack([_replaced_mask(names, size, frame, mirrored) for names in regions])
+    large = _relevance(maps, size)
+    masks = np.stack([_replaced_mask(names, size, frame) for names in regions])
     area = masks.mean(axis=(1, 2))
     inside, total = (large * masks).sum(axis=(1, 2)), large.sum(axis=(1, 2))
     share = np.where(area > 0, np.nan_to_num(_share(inside, total)), np.nan)
@@ -270,18 +256,23 @@ def replaced(
     return {"share": share, "area": area, "ratio": share / area}
 
 
-def _replaced_mask(names: str, size: int, frame: str, mirrored: bool) -> np.ndarray:
+def _replaced_mask(names: str, size: int, frame: str) -> np.ndarray:
     wrong = set(names.split("+")) - {*REPLACED, ""}
     if wrong:
         raise UserError(f"unknown replaced regions {sorted(wrong)}; there are {REPLACED}")
-    found, mask = labels(size, frame), np.zeros((size, size), dtype=bool)
+    region, mask = labels(size, frame), np.zeros((size, size), dtype=bool)
     left = np.arange(size) < size / 2
-    halves = {"left": ~left if mirrored else left, "right": left if mirrored else ~left}
+    halves = {"left": left, "right": ~left}
     for name in filter(None, names.split("+")):
         side, _, organ = name.rpartition("_")
-        whole = found == REGIONS.index("eyes" if organ == "eye" else organ)
+        whole = region == REGIONS.index("eyes" if organ == "eye" else organ)
         mask |= whole & halves[side] if side else whole
     return mask
+
+
+def _relevance(maps: np.ndarray, size: int) -> np.ndarray:
+    """The positive part of maps, enlarged; float64 (B, size, size)."""
+    return np.clip(np.asarray(enlarge(maps, size), dtype=np.float64), 0, None)
 
 
 def _inside(outline: Outline, size: int) -> np.ndarray:
@@ -301,5 +292,5 @@ def _share(inside: np.ndarray, total: np.ndarray) -> np.ndarray:
     return np.divide(inside, total, out=np.full(inside.shape, np.nan), where=total > 0)
 
 
-def _times(place: Place) -> str:
-    return f"{place.ratio:.1f} [{place.low:.1f}, {place.high:.1f}]"
+def _times(region: Ranked) -> str:
+    return f"{region.ratio:.1f} [{region.low:.1f}, {region.high:.1f}]"

@@ -38,9 +38,9 @@ def agreement(
     persons: Sequence[Any],
     truth_persons: Sequence[Any] | None = None,
     *,
-    higher_is_better: bool = True,
-    resamples: int = 1000,
-    seed: int = 0,
+    higher_is_better: bool,
+    resamples: int,
+    seed: int,
 ) -> Agreement:
     """How alike maps are ranked by their mean ``measure`` and by their mean ``truth``.
 
@@ -81,8 +81,8 @@ def agreements(
     truth_persons: Sequence[Any] | None = None,
     *,
     higher_is_better: Mapping[str, bool],
-    resamples: int = 1000,
-    seed: int = 0,
+    resamples: int,
+    seed: int,
 ) -> pd.DataFrame:
     """One row per measure, in the order given: ``measure`` and the fields of ``Agreement``."""
     rows = [

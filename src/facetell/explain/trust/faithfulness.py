@@ -23,7 +23,6 @@ from facetell.common.errors import UserError
 from facetell.common.seeding import seed_of
 
 Score = Callable[[torch.Tensor], torch.Tensor | np.ndarray]
-FRACTIONS = tuple(tenth / 10 for tenth in range(1, 10))  # of the pixels, removed for ROAD
 NOISE = 0.01  # standard deviation of what ROAD adds to imputed pixels, of the range [0, 1]
 BATCH = 128  # images per call of the score
 # half of the neighbours (the others follow by symmetry): rows down, columns right, weight
@@ -50,11 +49,14 @@ class Curve:
         return np.trapezoid(heights, self.fractions, axis=1) / span
 
 
-def ranking(maps: np.ndarray, ids: Sequence[object], *, seed: int = 0) -> np.ndarray:
+def ranking(maps: np.ndarray, ids: Sequence[object], *, seed: int) -> np.ndarray:
     """Rank of each pixel, int (B, S, S): 0 for the most relevant, up to S*S - 1.
 
     Signed values are ranked as they are. Pixels of equal value come in a random order that
     depends on ``seed`` and the image's id alone, not on the batch or the map.
+
+    >>> ranking(np.array([[[0.1, 0.9], [0.5, -2.0]]]), ["face"], seed=0).tolist()
+    [[[2, 0], [1, 3]]]
 
     Raises
     ------
@@ -70,48 +72,35 @@ def ranking(maps: np.ndarray, ids: Sequence[object], *, seed: int = 0) -> np.nda
     return ranks.reshape(maps.shape)
 
 
-def random_order(ids: Sequence[object], size: int, *, seed: int = 0) -> np.ndarray:
+def random_order(ids: Sequence[object], size: int, *, seed: int) -> np.ndarray:
     """Ranks (B, S, S) that no map has a say in: the zero level of every measure here."""
     return ranking(np.zeros((len(ids), size, size)), ids, seed=seed_of(seed, "zero level"))
 
 
-def replaced_by(images: torch.Tensor, kind: str) -> torch.Tensor:
-    """What deleted pixels become: like ``images`` (B, 3, S, S).
-
-    ``blur``: a Gaussian blur of the image, a sixteenth of the side wide (standard deviation);
-    ``mean``: its mean colour; ``zero``: black.
-    """
+def blurred(images: torch.Tensor) -> torch.Tensor:
+    """What deleted pixels become: ``images`` (B, 3, S, S) under a Gaussian blur of which the
+    standard deviation is a sixteenth of the side."""
     size = images.shape[-1]
-    if kind == "blur":
-        reach = min(2 * (3 * size // 16) + 1, 2 * size - 1)  # padding by reflection allows no more
-        return gaussian_blur(images, [reach, reach], [size / 16, size / 16])
-    if kind == "mean":
-        return images.mean(dim=(2, 3), keepdim=True).expand_as(images)
-    if kind == "zero":
-        return torch.zeros_like(images)
-    raise UserError(f"there is no replacement {kind!r}; there are blur, mean, zero")
+    reach = min(2 * (3 * size // 16) + 1, 2 * size - 1)  # padding by reflection allows no more
+    return gaussian_blur(images, [reach, reach], [size / 16, size / 16])
 
 
-def deletion(
-    score: Score, images: torch.Tensor, ranks: np.ndarray, *, steps: int = 16, by: str = "blur"
-) -> Curve:
-    """Margins while the most relevant pixels go first; a low area is good.
+def deletion(score: Score, images: torch.Tensor, ranks: np.ndarray, *, steps: int) -> Curve:
+    """Margins while the most relevant pixels are blurred first; a low area is good.
 
     ``score`` maps float images (B, 3, S, S) in [0, 1] to margins (B,); ``ranks`` are those of
-    ``ranking``; ``by`` as in ``replaced_by``. The curve has ``steps`` + 1 points, from none to
-    all.
+    ``ranking``. The curve has ``steps`` + 1 points, from none to all.
     """
-    return _mixed(score, images, replaced_by(images, by), ranks, steps)
+    return _mixed(score, images, blurred(images), ranks, steps)
 
 
-def insertion(
-    score: Score, images: torch.Tensor, ranks: np.ndarray, *, steps: int = 16, by: str = "blur"
-) -> Curve:
-    """Margins while the most relevant pixels come back first; a high area is good.
+def insertion(score: Score, images: torch.Tensor, ranks: np.ndarray, *, steps: int) -> Curve:
+    """Margins while the most relevant pixels of the blurred image become sharp first; a high area
+    is good.
 
     Parameters as for ``deletion``.
     """
-    return _mixed(score, replaced_by(images, by), images, ranks, steps)
+    return _mixed(score, blurred(images), images, ranks, steps)
 
 
 def road(
@@ -121,8 +110,8 @@ def road(
     ids: Sequence[object],
     *,
     most_first: bool,
-    fractions: Sequence[float] = FRACTIONS,
-    seed: int = 0,
+    fractions: Sequence[float],
+    seed: int,
 ) -> Curve:
     """Margins after removing ``fractions`` of the pixels, the most (or the least) relevant first.
 
@@ -188,10 +177,9 @@ def measure(
     ranks: np.ndarray,
     ids: Sequence[object],
     *,
-    steps: int = 16,
-    by: str = "blur",
-    fractions: Sequence[float] = FRACTIONS,
-    seed: int = 0,
+    steps: int,
+    fractions: Sequence[float],
+    seed: int,
 ) -> dict[str, np.ndarray]:
     """All measures of one map per image, each (B,).
 
@@ -200,8 +188,8 @@ def measure(
     relevant pixels removed, and ``road`` half of least minus most. Insertion and the three of
     ``HIGHER_IS_BETTER`` should be high, the others low.
     """
-    out = deletion(score, images, ranks, steps=steps, by=by)
-    back = insertion(score, images, ranks, steps=steps, by=by)
+    out = deletion(score, images, ranks, steps=steps)
+    back = insertion(score, images, ranks, steps=steps)
     most, least = (
         road(score, images, ranks, ids, most_first=first, fractions=fractions, seed=seed)
         for first in (True, False)

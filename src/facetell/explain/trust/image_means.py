@@ -24,15 +24,22 @@ class _Rows:
     values: dict[str, list[np.ndarray]] = field(default_factory=dict)
 
 
-class Tally:
+class ImageMeans:
     """Means per key (such as source, method, layer) of numbers per image.
 
-    ``columns`` name the parts of a key. Keys that were fed the same persons are resampled alike,
-    so that their differences may be compared (a paired bootstrap).
+    ``columns`` name the parts of a key; ``resamples`` and ``seed`` are those of every interval.
+    Keys that were fed the same persons are resampled alike, so that their differences may be
+    compared (a paired bootstrap).
+
+    >>> means = ImageMeans(["method"], resamples=100, seed=0)
+    >>> means.add(("gradcam",), {"rra": np.array([0.5, 0.7])}, ["anna", "ben"])
+    >>> means.table()[["method", "n", "persons", "rra"]].to_dict("records")
+    [{'method': 'gradcam', 'n': 2, 'persons': 2, 'rra': 0.6}]
     """
 
-    def __init__(self, columns: Sequence[str]) -> None:
+    def __init__(self, columns: Sequence[str], *, resamples: int, seed: int) -> None:
         self.columns = tuple(columns)
+        self.resamples, self.seed = resamples, seed
         self._rows: dict[Key, _Rows] = {}
 
     def add(self, key: Key, values: Mapping[str, np.ndarray], persons: Sequence[Any]) -> None:
@@ -68,7 +75,7 @@ class Tally:
         """The person of each image of a key, (N,)."""
         return self._rows[key].persons
 
-    def table(self, *, resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    def table(self) -> pd.DataFrame:
         """One row per key: its parts, ``n`` images, ``persons``, and for every metric its mean
         with the bounds of a 95% interval (``<metric>_low``, ``<metric>_high``).
 
@@ -80,7 +87,7 @@ class Tally:
         for key, rows in self._rows.items():
             alike = tuple(rows.persons)
             if alike and alike not in draws:
-                draws[alike] = Resamples(alike, resamples=resamples, seed=seed)
+                draws[alike] = Resamples(alike, resamples=self.resamples, seed=self.seed)
             record: dict[str, Any] = dict(zip(self.columns, key, strict=True))
             record |= {"n": len(alike), "persons": len(set(alike))}
             if alike:

@@ -15,27 +15,16 @@ import pandas as pd
 from scipy.ndimage import distance_transform_edt, sobel
 from scipy.special import logit
 from sklearn.metrics import roc_auc_score
-from torch import from_numpy
-from torch.nn.functional import interpolate
 
 from facetell.common.errors import UserError
 from facetell.common.seeding import seed_of
-from facetell.explain.trust.image_means import Tally
+from facetell.explain.maps import enlarge
+from facetell.explain.trust.image_means import ImageMeans
 
 TOLERANCE = 15 / 224  # of the side
 METRICS = ("rma", "rra", "pointing", "pointing_near")
-CHANCE = {"rma": "area", "rra": "area", "pointing": "area", "pointing_near": "area_near"}
 RECOGNISED, GUESSED = 0.95, 0.05  # accuracy with artefacts; how far from one half without
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
-
-
-def enlarge_all(maps: np.ndarray, size: int) -> np.ndarray:
-    """Bilinear enlargement of maps (B, h, w) to float32 (B, size, size); others are kept."""
-    maps = np.ascontiguousarray(maps, dtype=np.float32)
-    if maps.shape[1:] == (size, size):
-        return maps
-    wide = interpolate(from_numpy(maps)[:, None], (size, size), mode="bilinear")
-    return wide[:, 0].numpy()
 
 
 def mass_accuracy(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
@@ -51,15 +40,11 @@ def mass_accuracy(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
 
 
 def rank_accuracy(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """Share of the K most relevant pixels that lie inside the mask of K pixels, (B,) in [0, 1].
+    """Share of the K most relevant pixels that lie inside a mask of K pixels, in [0, 1].
 
-    Shapes, chance and maps without positive relevance as in ``mass_accuracy``.
+    ``maps`` (B, S, S), each with several ``masks``, bool (B, M, S, S); returns (B, M). Chance and
+    maps without positive relevance as in ``mass_accuracy``.
     """
-    return _rank_accuracy(maps, masks[:, None])[:, 0]
-
-
-def _rank_accuracy(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """The same of each map with several masks, (B, M, S, S): (B, M)."""
     values = np.clip(maps, 0, None).reshape(len(maps), -1)
     inside = masks.reshape(*masks.shape[:2], -1)
     shares = np.zeros(masks.shape[:2])
@@ -72,9 +57,9 @@ def _rank_accuracy(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
             if count:
                 last, within = ordered[count - 1], value[mask]
                 above, level = (ordered > last).sum(), (ordered == last).sum()
-                places = (count - above) / level  # of a tied pixel, to be among the K
-                found = (within > last).sum() + places * (within == last).sum()
-                shares[row, column] = found / count
+                chance = (count - above) / level  # of a tied pixel, to be among the K
+                inside_of_k = (within > last).sum() + chance * (within == last).sum()
+                shares[row, column] = inside_of_k / count
     return shares
 
 
@@ -98,16 +83,17 @@ def near(masks: np.ndarray, tolerance: float = TOLERANCE) -> np.ndarray:
     )
 
 
-def gated(
-    with_: np.ndarray, without: np.ndarray, threshold: float, sure: float = RECOGNISED
-) -> np.ndarray:
+def gated(with_: np.ndarray, without: np.ndarray, threshold: float) -> np.ndarray:
     """Which fakes are fake to the model because of what was planted, bool (B,).
 
     ``with_`` and ``without`` (B,) are the margins of the fake and of its twin, the same rendering
-    without artefacts. The first must be fake with a probability of at least ``sure``, the verdict
-    on the second real: elsewhere there is little to find. ``sure`` = 0 leaves the verdicts alone.
+    without artefacts. The first must be fake with a probability of at least 0.95, the verdict on
+    the second real: elsewhere there is little to find.
+
+    >>> gated(np.array([4.0, 4.0, 1.0]), np.array([-1.0, 2.0, -1.0]), threshold=0.0).tolist()
+    [True, False, False]
     """
-    least = max(threshold, float(logit(sure)))
+    least = max(threshold, float(logit(RECOGNISED)))
     return (np.asarray(with_) >= least) & (np.asarray(without) < threshold)
 
 
@@ -120,12 +106,11 @@ def model_gate(
     Accuracy has both classes count alike, and twins in place of fakes should leave it at one half.
     ``passed`` asks for at least 0.95 with artefacts and within 0.05 of one half without.
     """
-    passed = float(np.mean(np.asarray(real) < threshold))
-    found = {"with": with_, "without": without}
+    right = float(np.mean(np.asarray(real) < threshold))
     result: dict[str, float | bool] = {}
-    for name, margins in found.items():
+    for name, margins in {"with": with_, "without": without}.items():
         share = float(np.mean(np.asarray(margins) >= threshold))
-        result[f"accuracy_{name}"] = (passed + share) / 2
+        result[f"accuracy_{name}"] = (right + share) / 2
         labels = np.repeat([0, 1], [len(real), len(margins)])
         result[f"auc_{name}"] = float(roc_auc_score(labels, np.concatenate([real, margins])))
     result["passed"] = (
@@ -135,7 +120,7 @@ def model_gate(
     return result
 
 
-def baselines(images: np.ndarray, ids: Sequence[object], *, seed: int = 0) -> dict[str, np.ndarray]:
+def baselines(images: np.ndarray, ids: Sequence[object], *, seed: int) -> dict[str, np.ndarray]:
     """Maps that know nothing of any model, each float32 (B, S, S).
 
     ``random`` is uniform noise, seeded by ``seed`` and the image's id; ``centre`` a Gaussian in
@@ -156,21 +141,39 @@ def baselines(images: np.ndarray, ids: Sequence[object], *, seed: int = 0) -> di
     return {name: values.astype(np.float32) for name, values in maps.items()}
 
 
-def scores(maps: np.ndarray, masks: np.ndarray) -> dict[str, np.ndarray]:
-    """The four ``METRICS`` of each map, (B,), and what an even map would get: ``area`` and
-    ``area_near``, the shares of the masks and of their surroundings.
+def scores(maps: np.ndarray, masks: np.ndarray, surroundings: np.ndarray) -> dict[str, np.ndarray]:
+    """The four ``METRICS`` of each map with each of its masks, and what an even map would get:
+    ``area`` and ``area_near``, the shares of the masks and of their surroundings; (B, M) each.
 
-    Maps of any size (B, h, w) are enlarged to the masks', bool (B, S, S).
+    Maps of any size (B, h, w) are enlarged to the size of the ``masks``, bool (B, M, S, S), and of
+    their ``surroundings`` (``near``).
+
+    >>> mask = np.zeros((1, 1, 4, 4), dtype=bool)
+    >>> mask[..., :2, :2] = True
+    >>> found = scores(mask[:, 0].astype(float), mask, near(mask[:, 0])[:, None])
+    >>> float(found["rra"][0, 0]), float(found["area"][0, 0])
+    (1.0, 0.25)
 
     Raises
     ------
-    UserError : a mask is empty, sizes do not fit or a value is not finite.
+    UserError : sizes do not fit or a value is not finite.
     """
-    masks = _checked(masks)
-    if len(maps) != len(masks):
-        raise UserError(f"each map needs its mask; got {len(maps)} maps, {len(masks)} masks")
-    found = _scores(maps, masks[:, None], near(masks)[:, None])
-    return {name: values[:, 0] for name, values in found.items()}
+    if masks.ndim != 4 or len(maps) != len(masks):
+        raise UserError(
+            f"each map needs its masks (B, M, S, S); got {len(maps)} maps and masks {masks.shape}"
+        )
+    if not np.isfinite(maps).all():
+        raise UserError("a map with values that are not finite has no relevance to measure")
+    large = enlarge(maps, masks.shape[-1])
+    columns = range(masks.shape[1])
+    return {
+        "rma": np.stack([mass_accuracy(large, masks[:, k]) for k in columns], axis=1),
+        "rra": rank_accuracy(large, masks),
+        "pointing": np.stack([pointing(large, masks[:, k]) for k in columns], axis=1),
+        "pointing_near": np.stack([pointing(large, surroundings[:, k]) for k in columns], axis=1),
+        "area": masks.mean(axis=(2, 3)),
+        "area_near": surroundings.mean(axis=(2, 3)),
+    }
 
 
 class Leaderboard:
@@ -181,17 +184,26 @@ class Leaderboard:
     masks of other persons' fakes: ``<metric>_elsewhere``. A map that does not depend on where this
     image's artefact lies, the centre prior among them, has the same for both in expectation.
 
-    ``pool`` are the masks bool (M, S, S) of the fakes that are scored, ``pool_persons`` theirs.
+    ``pool`` are the masks bool (M, S, S) of the fakes that are scored, ``pool_persons`` theirs;
+    ``others`` of these masks are drawn for each image, ``resamples`` for the intervals.
     """
 
     def __init__(
-        self, pool: np.ndarray, pool_persons: Sequence[Any], *, others: int = 8, seed: int = 0
+        self,
+        pool: np.ndarray,
+        pool_persons: Sequence[Any],
+        *,
+        others: int,
+        resamples: int,
+        seed: int,
     ) -> None:
         self._pool = _checked(pool)
         self._pool_near = near(self._pool)
         self._pool_persons = np.asarray(pool_persons, dtype=str)
         self.others, self.seed = others, seed
-        self._tally = Tally(("source", "fakes", "method", "layer"))
+        self._means = ImageMeans(
+            ("source", "fakes", "method", "layer"), resamples=resamples, seed=seed
+        )
 
     def add(
         self,
@@ -200,13 +212,13 @@ class Leaderboard:
         ids: Sequence[Any],
         persons: Sequence[Any],
         *,
-        source: str = "trained",
-        fakes: str = "all",
+        source: str,
+        fakes: str,
     ) -> None:
         """Take a batch: ``maps[method][layer]`` (B, h, w), ``masks`` bool (B, S, S).
 
-        ``source`` and ``fakes`` keep apart what is set side by side: trained, untrained,
-        baseline; single, several, a kind. Several untrained networks may be added one after the
+        ``source`` (trained, untrained, baseline) and ``fakes`` (single, several) keep apart what
+        is set side by side. Several untrained networks may be added one after the
         other: ``n`` then counts maps, and persons stay the unit of the intervals. Fakes that the
         model does not tell by their artefacts (``gated``) are to be left out beforehand.
 
@@ -220,24 +232,23 @@ class Leaderboard:
         wide = np.concatenate([near(masks)[:, None], self._pool_near[drawn]], axis=1)
         for method, layers in maps.items():
             for layer, values in layers.items():
-                found = _scores(values, every, wide)
-                row = {name: numbers[:, 0] for name, numbers in found.items()}
+                scored = scores(values, every, wide)
+                row = {name: numbers[:, 0] for name, numbers in scored.items()}
                 for name in METRICS:
-                    elsewhere = found[name][:, 1:].mean(axis=1)
+                    elsewhere = scored[name][:, 1:].mean(axis=1)
                     row[f"{name}_elsewhere"] = elsewhere
                     row[f"{name}_excess"] = row[name] - elsewhere
-                    row[f"{name}_over_area"] = row[name] - row[CHANCE[name]]
-                self._tally.add((source, fakes, method, layer), row, persons)
+                self._means.add((source, fakes, method, layer), row, persons)
 
-    def table(self, *, resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    def table(self) -> pd.DataFrame:
         """One row per source, kind of fakes, method and layer: ``n``, ``persons``, and with 95%
         intervals by person (``_low``, ``_high``) each of ``METRICS``; the same map's with masks of
-        others (``_elsewhere``) and the difference (``_excess``); the area share (``area``,
-        ``area_near``) and the difference to it (``_over_area``)."""
-        return self._tally.table(resamples=resamples, seed=seed)
+        others (``_elsewhere``) and the difference (``_excess``); and the area share (``area``,
+        ``area_near``), which is chance."""
+        return self._means.table()
 
     def values(
-        self, metric: str = "rra", source: str = "trained", fakes: str = "all"
+        self, metric: str, *, source: str, fakes: str
     ) -> tuple[list[tuple[str, str]], np.ndarray, list[Any]]:
         """Maps (method, layer), a metric of their images (N, maps), and the images' persons (N,):
         the truth that ``facetell.explain.trust.agreement`` sets other measures beside.
@@ -246,13 +257,13 @@ class Leaderboard:
         ------
         UserError : the maps were not all scored on the same images.
         """
-        keys = [key for key in self._tally if key[:2] == (source, fakes)]
+        keys = [key for key in self._means if key[:2] == (source, fakes)]
         if not keys:
             raise UserError(f"no {fakes} fakes of {source} were scored")
-        persons = self._tally.persons(keys[0])
-        if any(self._tally.persons(key) != persons for key in keys):
+        persons = self._means.persons(keys[0])
+        if any(self._means.persons(key) != persons for key in keys):
             raise UserError("not all maps were scored on the same images, so they have no matrix")
-        columns = [self._tally.values(key)[metric] for key in keys]
+        columns = [self._means.values(key)[metric] for key in keys]
         return [(key[2], key[3]) for key in keys], np.stack(columns, axis=1), persons
 
     def _drawn(self, name: Any, person: Any) -> np.ndarray:
@@ -261,23 +272,6 @@ class Leaderboard:
             raise UserError("planted truth needs the masks of at least two persons to compare")
         random = np.random.default_rng(seed_of(self.seed, "elsewhere", name))
         return random.choice(strangers, self.others)
-
-
-def _scores(maps: np.ndarray, masks: np.ndarray, wide: np.ndarray) -> dict[str, np.ndarray]:
-    """``scores`` of each map with several masks (B, M, S, S), ``wide`` grown by the tolerance:
-    (B, M) each."""
-    if not np.isfinite(maps).all():
-        raise UserError("a map with values that are not finite has no relevance to measure")
-    large = enlarge_all(maps, masks.shape[-1])
-    columns = range(masks.shape[1])
-    return {
-        "rma": np.stack([mass_accuracy(large, masks[:, k]) for k in columns], axis=1),
-        "rra": _rank_accuracy(large, masks),
-        "pointing": np.stack([pointing(large, masks[:, k]) for k in columns], axis=1),
-        "pointing_near": np.stack([pointing(large, wide[:, k]) for k in columns], axis=1),
-        "area": masks.mean(axis=(2, 3)),
-        "area_near": wide.mean(axis=(2, 3)),
-    }
 
 
 def _checked(masks: np.ndarray) -> np.ndarray:

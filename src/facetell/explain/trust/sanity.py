@@ -10,14 +10,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from scipy.ndimage import uniform_filter
 from scipy.stats import rankdata
+from skimage.metrics import structural_similarity
 from torch import nn
 
 from facetell.common.errors import UserError
 from facetell.common.seeding import seed_of
 
-WINDOW = 7  # pixels on a side, for SSIM
+WINDOW = 7  # cells on a side, for SSIM; odd, as every window of SSIM
 
 
 def stages(model: nn.Module) -> list[str]:
@@ -37,7 +37,7 @@ def cascade(
     names: Sequence[str] | None = None,
     *,
     stops: Sequence[str] | None = None,
-    seed: int = 0,
+    seed: int,
 ) -> Iterator[tuple[str, nn.Module]]:
     """A copy of ``model`` with ever more parts drawn anew: pairs of a part's name and the copy.
 
@@ -86,24 +86,19 @@ def similarity(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """SSIM (Wang et al. 2004) of each pair of maps (B, h, w) in uniform windows, (B,).
 
     Each map is divided by its largest absolute value, as the scale of maps means nothing; the
-    range is 2. Maps smaller than the window are compared in one as large as they are.
+    range is 2. Maps smaller than the window are compared in the largest odd one that fits them; NaN
+    where none does, below 3 cells on a side.
+
+    >>> ramp = np.linspace(-1, 1, 64).reshape(1, 8, 8)
+    >>> float(similarity(ramp, 3 * ramp)[0])
+    1.0
     """
-    one, other = _scaled(before), _scaled(after)
     side = min(WINDOW, *before.shape[1:])
-
-    def mean(values: np.ndarray) -> np.ndarray:
-        whole: np.ndarray = uniform_filter(values, size=(1, side, side), mode="constant")
-        edge = side // 2
-        rows, columns = values.shape[1] - side + 1, values.shape[2] - side + 1
-        return whole[:, edge : edge + rows, edge : edge + columns]
-
-    small, tiny = (0.01 * 2) ** 2, (0.03 * 2) ** 2
-    first, second = mean(one), mean(other)
-    spread = mean(one**2) - first**2 + mean(other**2) - second**2
-    together = mean(one * other) - first * second
-    ssim = (2 * first * second + small) * (2 * together + tiny)
-    ssim /= (first**2 + second**2 + small) * (spread + tiny)
-    return ssim.mean(axis=(1, 2))
+    if side < 3:
+        return np.full(len(before), np.nan)
+    settings = {"win_size": side - 1 + side % 2, "data_range": 2.0, "use_sample_covariance": False}
+    pairs = zip(_scaled(before), _scaled(after), strict=True)
+    return np.array([structural_similarity(one, other, **settings) for one, other in pairs])
 
 
 def compare(before: np.ndarray, after: np.ndarray) -> dict[str, np.ndarray]:

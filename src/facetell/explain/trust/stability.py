@@ -24,9 +24,9 @@ def max_sensitivity(
     images: torch.Tensor,
     ids: Sequence[object],
     *,
+    draws: int,
+    seed: int,
     radius: float = RADIUS,
-    draws: int = 10,
-    seed: int = 0,
 ) -> dict[Any, np.ndarray]:
     """Largest relative change of each map when every pixel moves by at most ``radius``, (B,) each.
 
@@ -54,7 +54,7 @@ def relative_change(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 
 def under_change(
-    maps: Maps, score: Score, images: torch.Tensor, changed: torch.Tensor, threshold: float = 0.0
+    maps: Maps, score: Score, images: torch.Tensor, changed: torch.Tensor, threshold: float
 ) -> tuple[dict[Any, dict[str, np.ndarray]], dict[str, np.ndarray]]:
     """How maps and margins go from ``images`` to ``changed``, such as the same ones blurred.
 
@@ -65,7 +65,7 @@ def under_change(
         and ``flipped`` (1.0 where the verdict at ``threshold`` became another), each (B,).
     """
     before, after = maps(images), maps(changed)
-    found = {
+    changes = {
         name: {
             "change": relative_change(values, after[name]),
             "spearman": rank_correlation(values, after[name]),
@@ -76,7 +76,7 @@ def under_change(
         first, second = (
             torch.as_tensor(score(pixels)).double().cpu().numpy() for pixels in (images, changed)
         )
-    return found, {
+    return changes, {
         "margin": first,
         "margin_changed": second,
         "margin_change": second - first,

@@ -1,8 +1,10 @@
 """Whether maps deserve belief where no truth is planted: faithfulness, sanity, stability, on a
 sample of fakes, and how far these agree with planted truth where it is known."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,29 +12,39 @@ import torch
 
 from facetell.evaluation.perturbations.degradation import blur
 from facetell.explain.engine import explain
-from facetell.explain.layers import layers, map_layers
+from facetell.explain.layers import spread_layers
+from facetell.explain.maps import believable, enlarge
+from facetell.explain.test_set import TestSet
 from facetell.explain.trust import faithfulness
 from facetell.explain.trust.agreement import agreements
-from facetell.explain.trust.image_means import Tally
-from facetell.explain.trust.planted import enlarge_all
+from facetell.explain.trust.image_means import ImageMeans
+from facetell.explain.trust.planted_benchmark import PlantedBenchmark
 from facetell.explain.trust.sanity import cascade, compare, stages
 from facetell.explain.trust.stability import max_sensitivity, under_change
+from facetell.explain.trust.verdict import METRIC
 from facetell.models.detector import Detector
 
 Name = tuple[str, str]  # method, layer
-Score = Callable[[torch.Tensor], torch.Tensor]
-Maps = Callable[..., dict[Name, np.ndarray]]  # of images, and of another network if one is given
 RANDOM = ("random order", "")  # the zero level of faithfulness
 BLUR = 2.0  # px: the UIUC report's stronger one
 SMALLEST = 4  # cells on a side of a map that is put to trial
+PREFERRED = ("several", "single")  # fakes that trials are made on: the first kind that has a board
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How much is tried: ``images``, and per measure its points, pixels removed and draws.
+class TrialSettings:
+    """How much is tried.
 
-    ``depths`` is the number of layers, spread over the network's listed ones; ``fractions`` those
-    of ROAD (none: without it); ``stops`` the number of stages of the randomisation.
+    images : fakes.
+    depths : layers, spread over the network's listed ones.
+    steps : points of deletion and insertion.
+    fractions : of the pixels that ROAD removes.
+    draws : of the noise of ``max_sensitivity``.
+    stops : stages of the randomisation that are looked at.
+
+    >>> TrialSettings.of({"images": 8, "depths": 3, "steps": 4, "fractions": [0.2, 0.5],
+    ...                   "draws": 3, "stops": 3}).fractions
+    (0.2, 0.5)
     """
 
     images: int
@@ -42,10 +54,24 @@ class Settings:
     draws: int
     stops: int
 
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> "TrialSettings":
+        """From a section of the parameters, whose lists become tuples."""
+        return cls(**{**settings, "fractions": tuple(settings["fractions"])})
 
-@dataclass
+
+@dataclass(frozen=True)
 class Trials:
-    """Tables of one detector, each row a map (method, layer) with intervals by person."""
+    """Tables of one detector, each row a map (method, layer) with intervals by person.
+
+    n : fakes that were tried.
+    faithfulness : the measures of ``facetell.explain.trust.faithfulness.measure``, and a row for a
+        random order.
+    stability : the largest change under noise (``max_sensitivity``), and change and rank
+        correlation under blur, with the change of the margin.
+    sanity : the likeness of maps after each ``part``, from the logits down, was drawn anew.
+    agreement : Kendall's tau of each measure with planted truth; empty where none is known.
+    """
 
     n: int
     faithfulness: pd.DataFrame
@@ -55,133 +81,142 @@ class Trials:
 
 
 def trials(
-    detector: Detector,
-    batch: torch.Tensor,
-    ids: Sequence[str],
-    persons: Sequence[str],
-    threshold: float,
-    methods: Sequence[str],
-    settings: Settings,
-    *,
-    truth: tuple[list[Name], np.ndarray, list[str]] | None,
-    resamples: int,
-    seed: int,
-) -> Trials:
-    """Put one-pass maps to trial on some fakes, float RGB in [0, 1] (B, 3, S, S).
-
-    ``truth`` is what ``Leaderboard.values`` gives of planted truth, on whatever images.
-
-    Each table names ``method`` and ``layer``. ``faithfulness`` has the measures of
-    ``facetell.explain.trust.faithfulness.measure`` and a row for a random order; ``stability`` the
-    largest change under noise (``max_sensitivity``), and change and rank correlation under blur,
-    with the change of the margin; ``sanity`` the likeness of maps after each ``part``, from the
-    logits down, was drawn anew; ``agreement`` Kendall's tau of each measure with planted truth.
-    """
-    chosen = depths(detector, batch, settings.depths)
-    shared = {"resamples": resamples, "seed": seed}
-
-    def maps(images: torch.Tensor, network: Detector = detector) -> dict[Name, np.ndarray]:
-        found = explain(network, images, methods=methods, layers=chosen).maps
-        return {(m, at): np.nan_to_num(v) for m, by in found.items() for at, v in by.items()}
-
-    def score(images: torch.Tensor) -> torch.Tensor:
-        with torch.no_grad():
-            return detector.margin(images)
-
-    before = maps(batch)
-    faith = Tally(("method", "layer"))
-    size = batch.shape[-1]
-    ranks = {
-        name: faithfulness.ranking(enlarge_all(values, size), ids, seed=seed)
-        for name, values in before.items()
-    }
-    ranks[RANDOM] = faithfulness.random_order(ids, size, seed=seed)
-    for name, order in ranks.items():
-        measured = faithfulness.measure(
-            score, batch, order, ids, steps=settings.steps, fractions=settings.fractions, seed=seed
-        )
-        faith.add(name, measured, persons)
+    tested: TestSet, planted: PlantedBenchmark, methods: Sequence[str], settings: TrialSettings
+) -> Trials | None:
+    """Put maps to trial on fakes that are told by what was planted, else on fakes that are found;
+    None with fewer than two of them."""
+    kind = next((kind for kind in PREFERRED if kind in planted.boards), None)
+    if kind is None:
+        rows = np.flatnonzero((tested.labels == 1) & (tested.margins >= tested.threshold)).tolist()
+    else:
+        rows = planted.passed[kind]
+    rows = rows[: settings.images]
+    if len(rows) < 2:
+        return None
+    sample = _Sample(tested, rows, methods, settings)
+    faithful = sample.faithfulness()
+    truth = planted.boards[kind].values(METRIC, source="trained", fakes=kind) if kind else None
     return Trials(
-        len(batch),
-        faith.table(**shared),
-        _stability(maps, score, batch, ids, persons, threshold, settings, seed).table(**shared),
-        _sanity(detector, maps, before, batch, persons, settings, seed).table(**shared),
-        _agreement(faith, list(before), persons, truth, resamples, seed),
+        len(rows),
+        faithful.table(),
+        sample.stability().table(),
+        sample.sanity().table(),
+        sample.agreement(faithful, truth),
     )
 
 
-def depths(detector: Detector, images: torch.Tensor, count: int) -> list[str]:
-    """So many of the listed layers, evenly spread from the first to the deepest that still has
-    ``SMALLEST`` cells on a side."""
-    sides = map_layers(detector, images)
-    fine = [name for name in layers(detector) if min(sides.get(name, (0, 0))) >= SMALLEST]
-    places = np.unique(np.linspace(0, len(fine) - 1, min(count, len(fine))).round().astype(int))
-    return [fine[place] for place in places]
+@dataclass(frozen=True)
+class _Sample:
+    """Some images of a test set, and the maps that are put to trial on them."""
 
+    tested: TestSet
+    rows: Sequence[int]
+    methods: Sequence[str]
+    settings: TrialSettings
 
-def _stability(
-    maps: Maps,
-    score: Score,
-    batch: torch.Tensor,
-    ids: Sequence[str],
-    persons: Sequence[str],
-    threshold: float,
-    settings: Settings,
-    seed: int,
-) -> Tally:
-    sensitive = max_sensitivity(maps, batch, ids, draws=settings.draws, seed=seed)
-    blurred = blur(batch, list(ids), sigma=BLUR)
-    changed, scores = under_change(maps, score, batch, blurred, threshold)
-    tally = Tally(("method", "layer"))
-    for name, values in changed.items():
-        row = {"max_sensitivity": sensitive[name], "blur_change": values["change"]}
-        row |= {"blur_spearman": values["spearman"], "margin_change": scores["margin_change"]}
-        tally.add(name, row | {"flipped": scores["flipped"]}, persons)
-    return tally
+    @cached_property
+    def batch(self) -> torch.Tensor:
+        return self.tested.batch(self.rows)
 
+    @cached_property
+    def ids(self) -> list[str]:
+        return self.tested.ids(self.rows)
 
-def _sanity(
-    detector: Detector,
-    maps: Maps,
-    before: dict[Name, np.ndarray],
-    batch: torch.Tensor,
-    persons: Sequence[str],
-    settings: Settings,
-    seed: int,
-) -> Tally:
-    parts = stages(detector)
-    at = np.unique(np.linspace(0, len(parts) - 1, min(settings.stops, len(parts))).round())
-    tally = Tally(("method", "layer", "part"))
-    for part, network in cascade(detector, stops=[parts[int(place)] for place in at], seed=seed):
-        assert isinstance(network, Detector)
-        for name, values in maps(batch, network.eval()).items():
-            tally.add((*name, part), compare(before[name], values), persons)
-    return tally
+    @cached_property
+    def persons(self) -> list[str]:
+        return self.tested.persons[self.rows].tolist()
 
+    @cached_property
+    def layers(self) -> list[str]:
+        return spread_layers(self.tested.detector, self.batch, self.settings.depths, least=SMALLEST)
 
-def _agreement(
-    faith: Tally,
-    tried: list[Name],
-    persons: Sequence[str],
-    truth: tuple[list[Name], np.ndarray, list[str]] | None,
-    resamples: int,
-    seed: int,
-) -> pd.DataFrame:
-    """Kendall's tau of every measure with planted truth, over the maps that both know."""
-    if truth is None:
-        return pd.DataFrame()
-    known, values, theirs = truth
-    both = [name for name in tried if name in known]
-    measures = {
-        measure: np.stack([faith.values(name)[measure] for name in both], axis=1)
-        for measure in faith.values(both[0])
-    }
-    return agreements(
-        measures,
-        values[:, [known.index(name) for name in both]],
-        list(persons),
-        theirs,
-        higher_is_better=faithfulness.HIGHER_IS_BETTER,
-        resamples=resamples,
-        seed=seed,
-    )
+    @cached_property
+    def before(self) -> dict[Name, np.ndarray]:
+        """The maps of the images as they are."""
+        return self.maps(self.batch)
+
+    def maps(self, images: torch.Tensor, network: Detector | None = None) -> dict[Name, np.ndarray]:
+        """Every map of the images, of the detector unless another network is given."""
+        explanation = explain(
+            network or self.tested.detector,
+            images,
+            methods=self.methods,
+            layers=self.layers,
+            seed=self.tested.seed,
+        )
+        by_method = believable(explanation)
+        return {(method, at): maps for method, by in by_method.items() for at, maps in by.items()}
+
+    def score(self, images: torch.Tensor) -> torch.Tensor:
+        """Margins (B,)."""
+        with torch.no_grad():
+            return self.tested.detector.margin(images)
+
+    def means(self, *columns: str) -> ImageMeans:
+        """An empty table with these columns in its keys."""
+        return ImageMeans(columns, resamples=self.tested.resamples, seed=self.tested.seed)
+
+    def faithfulness(self) -> ImageMeans:
+        size, seed = self.batch.shape[-1], self.tested.seed
+        ranks = {
+            name: faithfulness.ranking(enlarge(maps, size), self.ids, seed=seed)
+            for name, maps in self.before.items()
+        }
+        ranks[RANDOM] = faithfulness.random_order(self.ids, size, seed=seed)
+        means = self.means("method", "layer")
+        for name, order in ranks.items():
+            measured = faithfulness.measure(
+                self.score, self.batch, order, self.ids,
+                steps=self.settings.steps, fractions=self.settings.fractions, seed=seed,
+            )  # fmt: skip
+            means.add(name, measured, self.persons)
+        return means
+
+    def stability(self) -> ImageMeans:
+        sensitive = max_sensitivity(
+            self.maps, self.batch, self.ids, draws=self.settings.draws, seed=self.tested.seed
+        )
+        blurred = blur(self.batch, list(self.ids), sigma=BLUR)
+        changed, scores = under_change(
+            self.maps, self.score, self.batch, blurred, self.tested.threshold
+        )
+        means = self.means("method", "layer")
+        for name, values in changed.items():
+            row = {"max_sensitivity": sensitive[name], "blur_change": values["change"]}
+            row |= {"blur_spearman": values["spearman"], "margin_change": scores["margin_change"]}
+            means.add(name, row | {"flipped": scores["flipped"]}, self.persons)
+        return means
+
+    def sanity(self) -> ImageMeans:
+        detector, seed = self.tested.detector, self.tested.seed
+        parts = stages(detector)
+        count = min(self.settings.stops, len(parts))
+        stops = [parts[int(at)] for at in np.unique(np.linspace(0, len(parts) - 1, count).round())]
+        means = self.means("method", "layer", "part")
+        for part, network in cascade(detector, stops=stops, seed=seed):
+            assert isinstance(network, Detector)
+            for name, maps in self.maps(self.batch, network.eval()).items():
+                means.add((*name, part), compare(self.before[name], maps), self.persons)
+        return means
+
+    def agreement(
+        self, faithful: ImageMeans, truth: tuple[list[Name], np.ndarray, list[str]] | None
+    ) -> pd.DataFrame:
+        """Kendall's tau of every measure with planted truth, over the maps that both know."""
+        if truth is None:
+            return pd.DataFrame()
+        known, values, theirs = truth
+        both = [name for name in self.before if name in known]
+        measures = {
+            measure: np.stack([faithful.values(name)[measure] for name in both], axis=1)
+            for measure in faithful.values(both[0])
+        }
+        return agreements(
+            measures,
+            values[:, [known.index(name) for name in both]],
+            self.persons,
+            theirs,
+            higher_is_better=faithfulness.HIGHER_IS_BETTER,
+            resamples=self.tested.resamples,
+            seed=self.tested.seed,
+        )

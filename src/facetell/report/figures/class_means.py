@@ -32,7 +32,7 @@ class Means:
     signed: bool = False
 
     @classmethod
-    def of(cls, name: str, means: ClassMeans, *, signed: bool = False) -> "Means":
+    def of(cls, name: str, means: ClassMeans, *, signed: bool) -> "Means":
         """From a finished ``ClassMeans``, which is tested here."""
         return cls(
             name,

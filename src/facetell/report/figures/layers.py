@@ -7,19 +7,19 @@ import numpy as np
 from matplotlib.figure import Figure, SubFigure
 
 from facetell.common.figure_style import TALLEST, WIDTH, plt
+from facetell.explain.registry import is_signed
 from facetell.explain.survey.examples import Example
 from facetell.report.figures.maps import (
     MAGNITUDE,
-    MAGNITUDES,
     SIGNED,
     SMALL,
     bands,
     caption,
+    caveats,
     colour_strip,
     draw_image,
     draw_map,
     draw_saliency,
-    guided_note,
     headline,
     map_of,
     planted_note,
@@ -54,7 +54,7 @@ def every_layer(
     *parts, strip = bands(figure, heights)
     for index, part in enumerate(parts):
         _block(part, rows, method, columns[index * wide : (index + 1) * wide], wide, one_scale)
-    signed = method not in MAGNITUDES
+    signed = is_signed(method)
     name = rows[0].titles.get(method, method)
     bars = [(SIGNED, f"{name}: speaks for real (< 0) or fake (> 0)"), (MAGNITUDE, "saliency")]
     colour_strip(strip, bars if signed else [(MAGNITUDE, f"{name}, saliency")])
@@ -65,7 +65,7 @@ def every_layer(
         f"{name} by layer{chosen}, and the saliency.",
         SCALES[one_scale and len(rows) > 1],
         planted_note(rows),
-        guided_note([method]),
+        caveats([method]),
     )
     return figure
 
@@ -88,8 +88,8 @@ def _fitted(layers: list[str], rows: int) -> tuple[list[str], int, int]:
         if blocks * _sizes(wide, rows)[1] <= room:
             return layers, blocks, wide
     blocks = max(1, int(room // _sizes(widest, rows)[1]))
-    places = np.linspace(0, len(layers) - 1, blocks * widest - 1).round().astype(int)
-    return [layers[place] for place in places], blocks, widest
+    kept = np.linspace(0, len(layers) - 1, blocks * widest - 1).round().astype(int)
+    return [layers[index] for index in kept], blocks, widest
 
 
 def _sizes(wide: int, rows: int) -> tuple[float, float]:
@@ -127,7 +127,7 @@ def _column(
 ) -> None:
     """All states of one layer's map."""
     saliency = layer is SALIENCY
-    signed = not saliency and method not in MAGNITUDES
+    signed = not saliency and is_signed(method)
     maps = [e.saliency if layer is None else map_of(e, method, layer) for e in rows]
     common = scale_of(maps, signed)
     for axis, example, map_ in zip(axes, rows, maps, strict=True):

@@ -12,16 +12,10 @@ from matplotlib.patches import Patch, Rectangle
 
 from facetell.common.figure_style import COLOURS, WIDTH, grid, look, plt
 from facetell.explain.maps import INPUT
-from facetell.explain.trust.verdict import Standing, standing
-from facetell.report.figures.maps import SMALL, bands, caption, guided_note, headline, words
+from facetell.explain.trust.verdict import LEAST, Belief, Verdict
+from facetell.report.figures.maps import SMALL, bands, caption, caveats, headline, words
 
 COLOUR_MAP = "viridis"
-NAMES = {
-    "rra": "relevance rank accuracy (share of the K most relevant pixels that are planted)",
-    "rma": "relevance mass accuracy (share of the relevance that is planted)",
-    "pointing": "pointing game (is the most relevant pixel planted?)",
-    "pointing_near": "pointing game with a tolerance of 15/224 of the side",
-}
 LEVELS = {  # what knows nothing: mark and words
     "chance": ("|", "chance (area)"),
     "random": ("x", "random map"),
@@ -30,72 +24,90 @@ LEVELS = {  # what knows nothing: mark and words
     "untrained": ("^", "untrained, best map"),
 }
 GUESSED, NOTHING = "#BFD3E6", "0.87"  # colours of maps that are not believed
+RESTRICTED = "////"  # hatch of maps that are believed on some of the fakes only
 BEST = "#D55E00"
+MARKERS = {  # of a model's best map: shape, colour, colour of the inside
+    Belief.GENERAL: ("o", COLOURS[0], COLOURS[0]),
+    Belief.RESTRICTED: ("D", COLOURS[0], "white"),
+    Belief.NONE: ("o", "0.6", "white"),
+}
+SAID = {
+    Belief.GENERAL: "believed on all such fakes",
+    Belief.RESTRICTED: "believed only on the fakes that pass the gate",
+    Belief.NONE: "not believed",
+}
 FEW = 6  # models whose layers can all be named
 NAMED = 20  # layers that have room for their names
 
 
-def leaderboard(
-    tables: Mapping[str, pd.DataFrame],
-    title: str,
-    metric: str = "rra",
-    *,
-    gates: Mapping[str, Any] | None = None,
-    fakes: str = "all",
-) -> Figure:
+def leaderboard(verdicts: Mapping[str, Verdict], title: str) -> Figure:
     """Above, each model's best map against what knows nothing; below, every map of every model.
 
-    ``tables`` are those of ``Leaderboard.table()`` by model, ``gates`` the results of
-    ``model_gate``. On the scale of colours is only what can be believed, as
-    ``facetell.explain.trust.verdict`` has it; the rest is pale, and what is not defined is hatched.
+    ``verdicts`` on one kind of fakes, by model, as ``facetell.explain.trust.verdict`` gives them;
+    at least one of them on enough fakes, the others are only named. On the scale of colours is
+    what can be believed, hatched where that holds only of the fakes that pass the gate; the rest
+    is pale, and what is not defined lies open.
     """
-    gates = gates or {}
-    found = {
-        model: standing(table, metric, fakes=fakes, gate=gates.get(model))
-        for model, table in tables.items()
-    }
-    methods = _methods(found)
-    few = len(found) <= FEW
-    rows, columns = grid(len(found), 2 if few else 4)
-    top = 1.0 + 0.26 * len(found)
-    bottom = rows * (0.17 * len(methods) + (1.55 if few else 0.85)) + 0.6
-    figure = plt.figure(figsize=(WIDTH, top + bottom + 1.1))
+    shown = {model: one for model, one in verdicts.items() if one.scope != Belief.NONE}
+    methods = _methods(shown)
+    few = len(shown) <= FEW
+    rows, columns = grid(len(shown), 2 if few else 4)
+    top = 1.3 + 0.26 * len(shown)
+    bottom = rows * (0.17 * len(methods) + (1.7 if few else 1.1)) + 0.9
+    figure = plt.figure(figsize=(WIDTH, top + bottom + 1.6))
     upper, lower = bands(figure, [top, bottom])
-    _summary(upper.subplots(), found, metric)
+    _summary(upper.subplots(), shown)
     axes = lower.subplots(rows, columns, squeeze=False)
     for index, axis in enumerate(axes.flat):
-        if index >= len(found):
+        if index >= len(shown):
             axis.set_axis_off()
             continue
-        model = list(found)[index]
-        _heat(axis, model, found[model], methods, few)
+        model = list(shown)[index]
+        _heat(axis, model, shown[model], methods, few)
         if index % columns == 0:
             names = [words(method) for method in methods]
             axis.set_yticks(range(len(methods)), names, fontsize=7)
-    _legend(lower, axes, metric)
+    _legend(lower, axes)
     headline(figure, title)
-    images = [int(t[(t["source"] == "trained") & (t["fakes"] == fakes)]["n"].max())
-              for t in tables.values()]  # fmt: skip
-    count = f"{min(images)} to {max(images)}" if min(images) < max(images) else str(images[0])
-    caption(
-        figure,
-        f"n = {count} fakes per model; {NAMES[metric]}, 95% intervals by person. Believed: the "
-        "map finds its own image's mask better than other images', and its interval lies above all "
-        "that knows nothing (chance, random, centre, edges, the same map of the untrained "
-        "network). The best map is the best of all on these images, so a little flattered. Across: "
-        "layers in forward order; a wide cell is a map of the input.",
-        "Gate not passed: the model does not tell these fakes by what was planted, so no map of it "
-        "has anything to find."
-        if any(s.gate is False for s in found.values())
-        else "",
-        guided_note(methods),
-    )
+    caption(figure, *_sentences(verdicts), caveats(methods))
     return figure
 
 
-def _summary(axis: Axes, found: Mapping[str, Standing], metric: str) -> None:
+def _sentences(verdicts: Mapping[str, Verdict]) -> list[str]:
+    """What a reader must know: the measure, the gate, belief, and how far it reaches."""
+    shown = {model: one for model, one in verdicts.items() if one.scope != Belief.NONE}
+    restricted = [model for model, one in shown.items() if one.scope == Belief.RESTRICTED]
+    absent = [
+        f"{model} ({one.passed} of {one.fakes})"
+        for model, one in verdicts.items()
+        if model not in shown
+    ]
+    scored = sorted({one.scored for one in shown.values()})
+    count = str(scored[0]) if len(scored) == 1 else f"{scored[0]} to {scored[-1]}"
+    said = [
+        "Relevance rank accuracy (RRA): of the K most relevant pixels, the share that lies on the "
+        f"K planted ones; n = {count} fakes per model, 95% intervals by person.",
+        "Gate: maps are scored only on fakes that the model calls fake with P of at least 0.95 "
+        "while it calls the same face without the artefacts real: there the artefacts decide the "
+        "verdict.",
+        "Believed: the map finds its own image's mask better than other persons' masks, and its "
+        "interval lies above all that knows nothing (chance, random, centre, edges, the same map "
+        "of the untrained network). The best map is chosen on these images, so a little flattered.",
+    ]
+    if restricted:
+        said.append(
+            f"Hatched ({', '.join(restricted)}): over all fakes of this kind the model errs too "
+            "often, or goes by more than the artefacts, to pass the gate as a whole. Its maps are "
+            "believed only on the fakes that pass; on the others they were not tested."
+        )
+    if absent:
+        said.append(f"Fewer than {LEAST} fakes pass, so nothing is said: {', '.join(absent)}.")
+    return [*said, "Across: layers in forward order; a wide cell is a map of the input."]
+
+
+def _summary(axis: Axes, shown: Mapping[str, Verdict]) -> None:
     """A line per model: the levels of what knows nothing, the best map, and its name."""
-    for row, one in enumerate(found.values()):
+    for row, one in enumerate(shown.values()):
         axis.hlines(row, 0, max(one.levels.values()), color="0.88", linewidth=7, zorder=0)
         for name, value in one.levels.items():
             mark, label = LEVELS.get(name, ("*", name))
@@ -103,56 +115,59 @@ def _summary(axis: Axes, found: Mapping[str, Standing], metric: str) -> None:
         if one.best is None:
             continue
         best = one.best
-        colour = COLOURS[0] if best["believed"] else "0.6"
+        marker, colour, inside = MARKERS[Belief(best["belief"])]
         axis.errorbar(
             best["score"], row, xerr=[[max(0, best["score"] - best["low"])],
                                       [max(0, best["high"] - best["score"])]],
-            marker="o", color=colour, markersize=7, elinewidth=1.8,
-            markerfacecolor=colour if best["believed"] else "white",
+            marker=marker, color=colour, markersize=7, elinewidth=1.8, markerfacecolor=inside,
         )  # fmt: skip
-        said = f"{best['score']:.2f} {words(best['method'], best['layer'])}"
-        if one.gate is False:
-            said += " (gate not passed)"
-        elif not best["believed"]:
-            said += " (not believed)"
-        axis.text(1.03, row, said, va="center", fontsize=SMALL, color="black", clip_on=False)
-    axis.set_yticks(range(len(found)), list(found), fontsize=9)
-    axis.set(xlim=(0, 1.02), ylim=(len(found) - 0.5, -0.5))
-    axis.set_xlabel(f"{metric.upper()} of the best map", fontsize=9)
+        axis.text(1.03, row, _best(one), va="center", fontsize=SMALL, color="black", clip_on=False)
+    axis.set_yticks(range(len(shown)), list(shown), fontsize=9)
+    axis.set(xlim=(0, 1.02), ylim=(len(shown) - 0.5, -0.5))
+    axis.set_xlabel("RRA of the best map", fontsize=9)
     handles, labels = axis.get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
-    unique["best map, believed"] = Line2D([], [], marker="o", color=COLOURS[0])
-    unique["best map, not believed"] = Line2D(
-        [], [], marker="o", color="0.6", markerfacecolor="white"
-    )
+    for belief, (marker, colour, inside) in MARKERS.items():
+        unique[f"best map, {SAID[belief]}"] = Line2D(
+            [], [], marker=marker, color=colour, markerfacecolor=inside
+        )
     axis.figure.legend(
-        unique.values(), unique.keys(), loc="outside upper center", ncols=4, fontsize=SMALL
+        unique.values(), unique.keys(), loc="outside upper center", ncols=3, fontsize=SMALL
     )
 
 
-def _heat(axis: Axes, model: str, one: Standing, methods: list[str], named: bool) -> None:
+def _best(one: Verdict) -> str:
+    """The best map in words, and how far it is believed."""
+    assert one.best is not None
+    said = f"{one.best['score']:.2f} {words(one.best['method'], one.best['layer'])}"
+    return f"{said}\n{_reach(one)}"
+
+
+def _reach(one: Verdict) -> str:
+    """On which fakes a model's maps are believed."""
+    if not one.believed:
+        return "not believed"
+    if one.scope == Belief.GENERAL:
+        return f"believed on all {one.fakes} fakes"
+    return f"believed on {one.passed} of {one.fakes} fakes only"
+
+
+def _heat(axis: Axes, model: str, one: Verdict, methods: list[str], named: bool) -> None:
     """All maps of a model: a row per method, a column per layer; those of the input are wide."""
     layers = [layer for layer in dict.fromkeys(one.maps["layer"]) if layer != INPUT]
     wide = max(1, len(layers))
     axis.set(xlim=(-0.5, wide - 0.5), ylim=(len(methods) - 0.5, -0.5))
     axis.set_facecolor("0.97")
-    axis.patch.set(hatch="////", edgecolor="0.8", linewidth=0)
     axis.grid(visible=False)
-    colours = plt.get_cmap(COLOUR_MAP)
     for cell in one.maps.to_dict("records"):
-        if not np.isfinite(cell["score"]):
-            continue
         column, width = (0, wide) if cell["layer"] == INPUT else (layers.index(cell["layer"]), 1)
-        colour = GUESSED if cell["specific"] else NOTHING
-        if cell["believed"]:
-            colour = colours(cell["score"])
-        place = column - 0.5, methods.index(cell["method"]) - 0.5
-        axis.add_patch(Rectangle(place, width, 1, facecolor=colour, edgecolor="white", lw=0.4))
+        corner = column - 0.5, methods.index(cell["method"]) - 0.5
+        axis.add_patch(Rectangle(corner, width, 1, **_look(cell)))
         if one.best is not None and (cell["method"], cell["layer"]) == (
             one.best["method"], one.best["layer"]
         ):  # fmt: skip
             axis.add_patch(
-                Rectangle(place, width, 1, fill=False, edgecolor=BEST, lw=2, zorder=3,
+                Rectangle(corner, width, 1, fill=False, edgecolor=BEST, lw=2, zorder=3,
                           clip_on=False)
             )  # fmt: skip
     axis.set_yticks([])
@@ -163,35 +178,48 @@ def _heat(axis: Axes, model: str, one: Standing, methods: list[str], named: bool
     else:
         axis.set_xticks([0, wide - 1] if layers else [], ["first", "last"][: 2 if layers else 0])
         axis.tick_params(labelsize=7)
-    if one.gate is False:
-        box = {"facecolor": "white", "edgecolor": "0.3", "pad": 3}
-        axis.text(
-            0.5, 0.5, "gate not passed", transform=axis.transAxes, ha="center", va="center",
-            fontsize=9, bbox=box, zorder=4,
-        )  # fmt: skip
-    said = f"{one.believed} of {len(one.maps)} believed"
-    axis.set_title(f"{model}: {said}" if named else f"{model}\n{said}", fontsize=SMALL)
+    said = f"{model}: {one.believed} of {len(one.maps)} maps"
+    axis.set_title(f"{said}\n{_reach(one)}", fontsize=SMALL)
 
 
-def _legend(part: SubFigure, axes: np.ndarray, metric: str) -> None:
-    """The colour bar of what is believed, and what grey, hatches and the frame mean."""
-    shown = plt.cm.ScalarMappable(plt.Normalize(0, 1), COLOUR_MAP)
-    bar = part.colorbar(shown, ax=list(axes.flat), pad=0.01, aspect=40, fraction=0.03)
-    bar.set_label(f"{metric.upper()}, where believed", fontsize=SMALL)
+def _look(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """Colour and hatch of one map's cell."""
+    if not np.isfinite(cell["score"]):
+        return {"facecolor": "none", "edgecolor": "none"}
+    if cell["belief"] == Belief.NONE:
+        colour = GUESSED if cell["specific"] else NOTHING
+        return {"facecolor": colour, "edgecolor": "white", "lw": 0.4}
+    colour = plt.get_cmap(COLOUR_MAP)(cell["score"])
+    if cell["belief"] == Belief.GENERAL:
+        return {"facecolor": colour, "edgecolor": "white", "lw": 0.4}
+    # the hatch has the edge's colour: dark on the bright end of the scale
+    return {"facecolor": colour, "hatch": RESTRICTED, "lw": 0.4,
+            "edgecolor": "black" if cell["score"] > 0.65 else "white"}  # fmt: skip
+
+
+def _legend(part: SubFigure, axes: np.ndarray) -> None:
+    """The colour bar of what is believed, and what hatches, pale colours and the frame mean."""
+    scale = plt.cm.ScalarMappable(plt.Normalize(0, 1), COLOUR_MAP)
+    bar = part.colorbar(scale, ax=list(axes.flat), pad=0.01, aspect=40, fraction=0.03)
+    bar.set_label("RRA, where believed", fontsize=SMALL)
     bar.ax.tick_params(labelsize=SMALL)
+    middle = plt.get_cmap(COLOUR_MAP)(0.5)
     handles = [
-        Patch(facecolor=GUESSED, label="follows the image, but guessing does as well"),
+        Patch(facecolor=middle, label=SAID[Belief.GENERAL]),
+        Patch(facecolor=middle, edgecolor="white", hatch=RESTRICTED,
+              label=SAID[Belief.RESTRICTED]),
+        Patch(facecolor=GUESSED, label="follows the image, but no better than guessing"),
         Patch(facecolor=NOTHING, label="finds nothing"),
-        Patch(facecolor="0.97", edgecolor="0.8", hatch="////", label="not defined"),
+        Patch(facecolor="0.97", edgecolor="0.8", label="not defined"),
         Patch(facecolor="white", edgecolor=BEST, linewidth=2, label="best map"),
-    ]
-    part.legend(handles=handles, loc="outside upper center", ncols=4, fontsize=SMALL)
+    ]  # fmt: skip
+    part.legend(handles=handles, loc="outside upper center", ncols=3, fontsize=SMALL)
 
 
-def _methods(found: Mapping[str, Standing]) -> list[str]:
+def _methods(shown: Mapping[str, Verdict]) -> list[str]:
     """All methods, those of layers first."""
     order: dict[str, bool] = {}
-    for one in found.values():
+    for one in shown.values():
         for method, layer in zip(one.maps["method"], one.maps["layer"], strict=True):
             order[method] = order.get(method, False) or layer != INPUT
     return sorted(order, key=lambda method: not order[method])
@@ -206,9 +234,9 @@ def agreement(table: pd.DataFrame, title: str) -> Figure:
     gap = 0.8 / len(models)
     height = max(0.42, 0.12 * len(models) + 0.15)
     figure, axis = plt.subplots(figsize=(WIDTH, 1.9 + height * len(measures)))
-    for place, (model, style) in enumerate(look(models).items()):
+    for index, (model, style) in enumerate(look(models).items()):
         own = table[table["model"] == model].set_index("measure").reindex(measures)
-        y = np.arange(len(measures)) + gap * (place - (len(models) - 1) / 2)
+        y = np.arange(len(measures)) + gap * (index - (len(models) - 1) / 2)
         bounds = np.abs(own[["low", "high"]].to_numpy().T - own["tau"].to_numpy())
         bounds = np.where(np.isfinite(bounds), bounds, 0)
         axis.errorbar(
@@ -233,6 +261,7 @@ def agreement(table: pd.DataFrame, title: str) -> Figure:
     caption(
         figure,
         f"Rankings of {maps} maps; 95% intervals by person (n = {int(table['n'].min())} images or "
-        "more). An interval that holds 0: the measure would not have picked the right map.",
+        "more). Where the interval holds 0, no agreement is certain: that measure need not put the "
+        "right map first.",
     )
     return figure

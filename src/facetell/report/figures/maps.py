@@ -20,16 +20,6 @@ from facetell.explain.survey.examples import Example
 # both in equal steps for the eye, and told apart with any common kind of colour blindness
 SEQUENTIAL, DIVERGING = "inferno", "RdBu_r"
 PLANTED = "#00E5FF"  # outline of what was planted
-# methods whose values say how much, not for which class
-MAGNITUDES = frozenset(
-    ["saliency", "smoothgrad", "guided_backprop", "activation", "eigencam", "attention_rollout",
-     "gradient_rollout"]
-)  # fmt: skip
-GUIDED = ("guided_backprop", "guided_gradcam")
-GUIDED_FAILS = (
-    "Guided backpropagation and guided Grad-CAM fail the weight-randomisation check (Adebayo et "
-    "al. 2018): they draw nearly the same edges for a network with random weights."
-)
 CELL = 1.3  # inches, the least side of a map at page width
 SMALL = 8  # points
 COARSE = 128  # px: below it, pixels are drawn as they are, which makes smaller files
@@ -76,22 +66,21 @@ def scale_of(maps: Iterable[np.ndarray | None], signed: bool, percentile: float 
 def map_of(example: Example, method: str, layer: str) -> np.ndarray | None:
     """A method's map at a layer, or its only one if it belongs to the input; None if it has none
     or one that is not to be believed."""
-    place = place_of(example, method, layer)
-    map_ = example.maps.get(method, {}).get(place)
+    map_ = example.maps.get(method, {}).get(layer_of(example, method, layer))
     return map_ if status_of(example, method, layer) == OK else None
 
 
-def place_of(example: Example, method: str, layer: str) -> str:
-    """The layer itself, or the input for methods that have no maps of layers."""
+def layer_of(example: Example, method: str, layer: str) -> str:
+    """Where a method's map belongs: to the layer, or to the input if it has no maps of layers."""
     known = {**example.maps.get(method, {}), **example.status.get(method, {})}
     return INPUT if layer not in known and INPUT in known else layer
 
 
 def status_of(example: Example, method: str, layer: str) -> str:
     """Status of a map; "not defined here" where there is none."""
-    place = place_of(example, method, layer)
-    there = place in example.maps.get(method, {})
-    said = example.status.get(method, {}).get(place, OK if there else "not defined here")
+    own = layer_of(example, method, layer)
+    there = own in example.maps.get(method, {})
+    said = example.status.get(method, {}).get(own, OK if there else "not defined here")
     if said == OK and not there:
         return "not defined here"
     return said
@@ -127,7 +116,7 @@ def draw_values(axis: Axes, example: Example, map_: np.ndarray, scale: Scale) ->
     """Values (h, w) at the image's size: signed ones tint the image, magnitudes stand alone."""
     bare(axis)
     size = example.image.shape[0]
-    wide = map_ if map_.shape == (size, size) else enlarge(map_, size)
+    wide = enlarge(map_, size)
     if scale.signed:
         colours = plt.get_cmap(DIVERGING)(scale.norm(wide))[..., :3]
         grey = example.image.mean(axis=2, keepdims=True) / 255
@@ -221,12 +210,13 @@ def caption(figure: Figure, *sentences: str) -> None:
 def planted_note(examples: Iterable[Example]) -> str:
     """The sentence about outlines, if there are any."""
     known = any(example.mask is not None and example.mask.any() for example in examples)
-    return "Outlined in cyan: what was planted." if known else ""
+    return "Outlined in cyan: where artefacts were planted." if known else ""
 
 
-def guided_note(methods: Iterable[str]) -> str:
-    """The sentence about guided methods, if there are any."""
-    return GUIDED_FAILS if any(method in GUIDED for method in methods) else ""
+def caveats(methods: Iterable[str]) -> str:
+    """What a reader must be told of some of the methods, each sentence once."""
+    sentences = [METHODS[method].caveat for method in methods if method in METHODS]
+    return " ".join(dict.fromkeys(filter(None, sentences)))
 
 
 def headline(figure: Figure, title: str) -> None:

@@ -9,25 +9,25 @@ from matplotlib.figure import Figure
 
 from facetell.common.figure_style import WIDTH, grid, plt
 from facetell.explain.maps import INPUT
+from facetell.explain.registry import is_signed
 from facetell.explain.survey.examples import GROUPS, Example
 from facetell.report.figures.maps import (
     CELL,
     MAGNITUDE,
-    MAGNITUDES,
     SIGNED,
     SMALL,
     bands,
     bare,
     caption,
+    caveats,
     colour_bar,
     colour_strip,
     draw_image,
     draw_map,
     draw_saliency,
-    guided_note,
     headline,
+    layer_of,
     map_of,
-    place_of,
     planted_note,
     probability,
     scale_of,
@@ -54,19 +54,21 @@ def saliency_pairs(examples: Sequence[Example], title: str) -> Figure:
 def gradcam_pairs(examples: Sequence[Example], method: str, layer: str, title: str) -> Figure:
     """Image and map of one method and layer side by side, a row per group, all on one scale."""
     maps = [map_of(example, method, layer) for example in examples]
-    scale = scale_of(maps, method not in MAGNITUDES, ONE_SCALE)
+    scale = scale_of(maps, is_signed(method), ONE_SCALE)
     figure, axes = _pairs(
         examples, title, lambda axis, example: draw_map(axis, example, method, layer, scale)
     )
     name = examples[0].titles.get(method, method) if examples else method
-    place = place_of(examples[0], method, layer) if examples else layer
-    meaning = "speaks for real (< 0) or fake (> 0)" if scale.signed else "how much, not for which"
-    colour_bar(figure, axes, scale, f"{name} at {place}: {meaning}")
+    at = layer_of(examples[0], method, layer) if examples else layer
+    meaning = (
+        "speaks for real (< 0) or fake (> 0)" if scale.signed else "how much, for any class"
+    )
+    colour_bar(figure, axes, scale, f"{name} at {at}: {meaning}")
     caption(
         figure,
-        f"{name} at {place}, raw values; one scale for all images, so colours are comparable "
+        f"{name} at {at}, raw values; one scale for all images, so colours are comparable "
         f"(they end at the {ONE_SCALE}th percentile of the sizes).",
-        guided_note([method]),
+        caveats([method]),
         planted_note(examples),
     )
     return figure
@@ -96,16 +98,16 @@ def methods_side_by_side(examples: Sequence[Example], layer: str, title: str) ->
             map_ = map_of(example, method, layer)
             draw_map(
                 axis, example, method, layer,
-                scale_of([map_], method not in MAGNITUDES),
+                scale_of([map_], is_signed(method)),
             )  # fmt: skip
             name = example.titles.get(method, method)
-            of_input = place_of(example, method, layer) == INPUT
+            of_input = layer_of(example, method, layer) == INPUT
             starred = of_input and layer != INPUT
             axis.set_title(fill(f"{name}*" if starred else name, 20), fontsize=SMALL)
         for axis in axes.flat[len(methods) + 2 :]:
             axis.set_axis_off()
     bars = [(MAGNITUDE, "how much")]
-    if set(methods) - MAGNITUDES:
+    if any(is_signed(method) for method in methods):
         bars.insert(0, (SIGNED, "speaks for real (< 0) or fake (> 0)"))
     colour_strip(strip, bars)
     headline(figure, title)
@@ -114,7 +116,7 @@ def methods_side_by_side(examples: Sequence[Example], layer: str, title: str) ->
         "Each map on its own scale: compare places, not colours.",
         f"Maps at {layer}; * of the input." if layer != INPUT else "",
         planted_note(examples),
-        guided_note(methods),
+        caveats(methods),
     )
     return figure
 
