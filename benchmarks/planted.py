@@ -4,13 +4,16 @@ Run: python -m benchmarks.planted [--model resnet50] [--seed 1] [--singles 60] [
 The explain stage names the best of many maps on the images that it is rated on. Here the maps that
 metrics/explain/<model>.json names are taken as given, with gate and definitions, and are scored on
 fakes rendered anew from another seed: of other persons, each with a single artefact, and some with
-several. The model is the one in models/.
+several. What can be believed is decided there too, as in the explain stage. The model is the one in
+models/.
 """
 
 import argparse
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +23,9 @@ import pipeline  # noqa: F401  (puts this checkout's library first)
 from facetell.dataset.build import build
 from facetell.dataset.layouts import rows
 from facetell.dataset.rendered import write_archive
-from facetell.explain.survey.survey import planted
+from facetell.explain.test_set import TestSet
+from facetell.explain.trust.planted_benchmark import planted_benchmark
+from facetell.explain.trust.verdict import stored
 from facetell.images.archive import open_archive
 from facetell.images.decoding import decode
 from facetell.images.loading import Images, fit, to_unit
@@ -30,7 +35,6 @@ from facetell.models.detector import Detector, load
 from facetell.models.inference import margin_of, margins, to_numpy
 
 CPU = torch.device("cpu")
-KINDS = ("single", "several")
 METRICS = ("rra", "rma", "pointing", "pointing_near")
 
 
@@ -68,47 +72,50 @@ def main() -> None:
     parser.add_argument("--singles", type=int, default=60)
     parser.add_argument("--most", type=int, default=200)
     options = parser.parse_args()
-    said = json.loads(Path(f"metrics/explain/{options.model}.json").read_text())
-    board = pd.DataFrame(said["planted"]["leaderboard"])
+    said = json.loads(Path(f"metrics/explain/{options.model}.json").read_text())["planted"]
+    named = {kind: verdict.best for kind, verdict in stored(said).items() if verdict.best}
+    methods = sorted({row["method"] for row in said["leaderboard"] if row["source"] == "trained"})
     detector, card = load(f"models/{options.model}.safetensors")
     with tempfile.TemporaryDirectory() as folder:
         images, test = rendered(Path(folder), options.seed, options.singles, card.image_size)
         with_ = margins(detector, images, CPU)
-        methods = sorted({*board.loc[board["source"] == "trained", "method"]})
-        found = planted(
-            detector, images, card.threshold, test, with_, without(detector, images, with_),
-            methods=methods, most=options.most, seed=options.seed, device=CPU,
+        tested = TestSet(
+            detector=detector, images=images, manifest=test, threshold=card.threshold,
+            margins=with_, margins_without=without(detector, images, with_), resamples=1000,
+            seed=options.seed,
         )  # fmt: skip
-        table = found.table(resamples=1000, seed=0)
-    print({name: len(fakes) for name, fakes in found.fakes.items()}, "fakes pass the gate")
-    for kind in KINDS:
-        own = board[(board["fakes"] == kind) & (board["source"] == "trained")]
-        fresh = table[table["fakes"] == kind] if len(table) else table
-        if not len(own) or not len(fresh):
-            print(f"{kind}: too few fakes")
-            continue
-        best = own.loc[own["rra"].idxmax()]
-        same = (fresh["method"] == best["method"]) & (fresh["layer"] == best["layer"])
-        print(f"{kind}: {best['method']} at {best['layer']}, RRA {best['rra']:.3f} on the test set")
-        for source in ("trained", "untrained"):
-            row = fresh[same & (fresh["source"] == source)].iloc[0]
-            numbers = ", ".join(
-                f"{m} {row[m]:.3f} [{row[f'{m}_low']:.3f}, {row[f'{m}_high']:.3f}]" for m in METRICS
-            )
-            print(f"  {source}, n = {row['n']}: {numbers}, elsewhere {row['rra_elsewhere']:.3f}")
-        blind = fresh[fresh["source"] == "baseline"].set_index("method")
-        for name, row in blind.iterrows():
-            print(
-                f"  {name}: RRA {row['rra']:.3f}, of area {row['rra'] - row['area']:+.3f}, "
-                f"of elsewhere {row['rra_excess']:+.3f}"
-            )
-        anew = fresh[fresh["source"] == "untrained"]
-        print(
-            f"  untrained, all {len(anew)} maps: within .06 of elsewhere "
-            f"{(anew['rra_excess'].abs() <= 0.06).mean():.0%} (largest "
-            f"{anew['rra_excess'].abs().max():.3f}), within .06 of area "
-            f"{((anew['rra'] - anew['area']).abs() <= 0.06).mean():.0%}"
+        found = planted_benchmark(tested, methods=methods, most=options.most)
+        tables = found.tables()
+    for kind, verdict in found.verdicts(tables).items():
+        print(f"{kind}: {verdict.claim}")
+        if kind in named and kind in tables:
+            compare(tables[kind], named[kind])
+
+
+def compare(fresh: pd.DataFrame, best: Mapping[str, Any]) -> None:
+    """Print how the map that was best on the test images does on fresh fakes, and what knows
+    nothing beside it."""
+    same = (fresh["method"] == best["method"]) & (fresh["layer"] == best["layer"])
+    print(f"  {best['method']} at {best['layer']}, RRA {best['score']:.3f} on the test set")
+    for source in ("trained", "untrained"):
+        row = fresh[same & (fresh["source"] == source)].iloc[0]
+        numbers = ", ".join(
+            f"{m} {row[m]:.3f} [{row[f'{m}_low']:.3f}, {row[f'{m}_high']:.3f}]" for m in METRICS
         )
+        print(f"  {source}, n = {row['n']}: {numbers}, elsewhere {row['rra_elsewhere']:.3f}")
+    blind = fresh[fresh["source"] == "baseline"].set_index("method")
+    for name, row in blind.iterrows():
+        print(
+            f"  {name}: RRA {row['rra']:.3f}, of area {row['rra'] - row['area']:+.3f}, "
+            f"of elsewhere {row['rra_excess']:+.3f}"
+        )
+    anew = fresh[fresh["source"] == "untrained"]
+    print(
+        f"  untrained, all {len(anew)} maps: within .06 of elsewhere "
+        f"{(anew['rra_excess'].abs() <= 0.06).mean():.0%} (largest "
+        f"{anew['rra_excess'].abs().max():.3f}), within .06 of area "
+        f"{((anew['rra'] - anew['area']).abs() <= 0.06).mean():.0%}"
+    )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,15 @@ from support.networks import Linear, Margin, Pooled, detector, doubles, pixels, 
 from torch import nn
 
 from facetell.common.errors import UserError
-from facetell.explain import METHODS, defined_methods, explain, maximise, top_channels
+from facetell.explain import (
+    METHODS,
+    Ascent,
+    Channel,
+    defined_methods,
+    explain,
+    maximise,
+    top_channels,
+)
 from facetell.models import build
 
 SEPARATE = [name for name, method in METHODS.items() if not method.one_pass]
@@ -373,32 +381,66 @@ def test_scorecam_by_hand():
 # --------------------------------------------------------- channels, maximising
 
 
-def test_top_channels_are_the_most_active_first():
-    model, images = Pooled(), doubles(2)
+@pytest.mark.parametrize("act", [nn.ReLU(), nn.GELU()])
+def test_top_channels_are_the_most_active_first(act):
+    model, images = Pooled(act), doubles(2)
     found = top_channels(model, images, "1", 3)
     activations = model[1](model[0](images)).detach().numpy()
-    means = activations.mean((2, 3))
+    sizes = np.abs(activations).mean((2, 3))
     for row in range(2):
-        assert list(found.indices[row]) == list(np.argsort(-means[row], kind="stable")[:3])
-        np.testing.assert_array_equal(found.maps[row], activations[row, found.indices[row]])
-    assert top_channels(model, images, "1", 99).maps.shape[1] == 8
+        order = np.argsort(-sizes[row], kind="stable")[:3]
+        assert list(found.indices[row]) == list(order)
+        np.testing.assert_array_equal(found.maps[row], activations[row, order])
+        np.testing.assert_allclose(found.shares[row], sizes[row, order] / sizes[row].sum())
+    every = top_channels(model, images, "1", 99)
+    assert every.maps.shape[1] == 8
+    np.testing.assert_allclose(every.shares.sum(1), 1)
+    assert top_channels(model, 0 * images + 0.5, "0", 1).layer == "0"
     with pytest.raises(UserError, match="one layer"):
         top_channels(detector("simplenet"), pixels(1), "all")
 
 
-@pytest.mark.parametrize("aim", [{}, {"target": "real"}, {"layer": "conv2", "channel": 3}])
-def test_maximised_images_raise_the_score_and_come_again(aim):
-    model = detector("simplenet")
+AIMS = ["fake", "real", Channel("conv2", 3), Channel("conv2", 5), Channel("conv1", 0)]
+
+
+def test_maximised_images_raise_their_own_score_and_come_again():
+    model, ascent = detector("simplenet"), Ascent(steps=12)
     before = state(model)
-    found, again = (maximise(model, 64, number=2, steps=12, **aim) for _ in range(2))
+    found, again = (maximise(model, 64, AIMS, ascent=ascent, seed=0) for _ in range(2))
     assert same(before, state(model))
     np.testing.assert_array_equal(found.images, again.images)
-    assert found.images.shape == (2, 3, 64, 64)
+    assert found.images.shape == (5, 3, 64, 64)
     assert found.images.min() >= 0
     assert found.images.max() <= 1
     assert (found.after > found.before).all()
-    other = maximise(model, 64, steps=12, seed=1, **aim)
+    assert found.before[0] == -found.before[1]  # all start alike
+    with torch.no_grad():
+        images = torch.from_numpy(found.images)
+        margins = model.margin(images)
+        first = model.network.conv1((images - 0.5) / 0.5)
+        second = model.network.conv2(model.network.pool(first))
+    expected = [margins[0], -margins[1], second[2, 3].mean(), second[3, 5].mean(),
+                first[4, 0].mean()]  # fmt: skip
+    np.testing.assert_allclose(found.after, torch.stack(expected), rtol=1e-4, atol=1e-6)
+    other = maximise(model, 64, AIMS[0], ascent=ascent, seed=1)
     assert not np.array_equal(other.images[0], found.images[0])
+
+
+def test_targets_have_no_say_in_each_others_images():
+    model, ascent = detector("simplenet").double(), Ascent(steps=6)
+    together = maximise(model, 64, AIMS, ascent=ascent, seed=0)
+    for row, aim in enumerate(AIMS):
+        alone = maximise(model, 64, aim, ascent=ascent, seed=0)
+        np.testing.assert_allclose(together.images[row], alone.images[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("key", ["vit", "swin", "resnet50"])
+def test_channels_of_every_family_can_be_maximised(key):
+    model = detector(key)
+    top = top_channels(model, pixels(1), "default", 2)
+    aims = [Channel(top.layer, int(index)) for index in top.indices[0]]
+    found = maximise(model, 64, aims, ascent=Ascent(steps=8))
+    assert (found.after > found.before).all()
 
 
 @pytest.mark.parametrize(
@@ -418,12 +460,15 @@ def test_bad_options(says, method, options):
 
 def test_bad_aims():
     model = copy.deepcopy(detector("simplenet"))
-    for says, arguments in {
-        "conv1, conv2, conv3": {"layer": "conv9", "channel": 0},
-        "has 6 channels": {"layer": "conv1", "channel": 6},
-        "together": {"layer": "conv1"},
-        "fake or real": {"target": "x"},
-        "limits rise": {"limits": (1.0, 0.0)},
+    for says, targets in {
+        "conv1, conv2, conv3": Channel("conv9", 0),
+        "has 6 channels": ["fake", Channel("conv1", 6)],
+        "fake or real": "x",
+        "a target": [],
     }.items():
         with pytest.raises(UserError, match=says):
-            maximise(model, 64, steps=1, **arguments)
+            maximise(model, 64, targets, ascent=Ascent(steps=1))
+    with pytest.raises(UserError, match="limits that rise"):
+        Ascent(limits=(1.0, 0.0))
+    with pytest.raises(UserError, match="at least one step"):
+        Ascent(steps=0)

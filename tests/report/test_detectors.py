@@ -13,7 +13,9 @@ from facetell.evaluation import predictions
 from facetell.evaluation.model_scores import model_scores
 from facetell.evaluation.perturbations import suite
 from facetell.evaluation.predictions import CONTROL
+from facetell.explain.survey.records import records
 from facetell.explain.trust.planted import METRICS
+from facetell.explain.trust.verdict import judge, with_beliefs
 from pipeline import compare
 
 SUITE = {
@@ -25,7 +27,7 @@ SUITE = {
 FIGURES = ("roc", "det", "pr", "scores", "reliability", "robustness_auc", "robustness_accuracy",
            "drops", "flips", "frequency", "learning")  # fmt: skip
 CURVES = ("roc", "det", "pr")
-BELIEVED = ("leaderboard_single", "agreement")
+BELIEVED = ("leaderboard_single", "agreement", "regions")
 
 
 def explained() -> dict:
@@ -47,14 +49,25 @@ def explained() -> dict:
         rows.append(row | {"rra_excess": excess, "rra_excess_low": excess - 0.05,
                            "rra_excess_high": excess + 0.05})  # fmt: skip
     gate = {"accuracy_with": 0.96, "accuracy_without": 0.5, "passed": True}
-    told = {"single": 20, "several": 0}
+    board = pd.DataFrame(rows)
+    verdict = judge(board, "single", fakes=25, passed=20, gate=gate)
+    planted = {"gate": gate, "fakes_told": {"single": 20, "several": 0}}
+    planted |= {"verdicts": {"single": verdict.record()}}
+    planted |= {"leaderboard": records(with_beliefs(board, verdict))}
+    region = {"method": "saliency", "layer": "input", "class": "fake", "region": "nose"}
+    region |= {"n": 20, "persons": 12, "area": 0.1}
+    for name, value in (("share", 0.2), ("ratio", 2.0)):
+        region |= {name: value, f"{name}_low": 0.9 * value, f"{name}_high": 1.1 * value}
+    sentence = "saliency: simplenet looks at the nose; 20 fake images."
     tau = {"measure": "road", "tau": 0.4, "low": 0.1, "high": 0.6, "maps": 2, "n": 9, "persons": 9}
     trial = {"method": "gradcam", "layer": "conv1", "n": 9}
     stable = trial | {"max_sensitivity": 0.1, "blur_change": 0.2, "margin_change": -1.0}
     return {
         "class_means": {"saliency": {"p": 0.01, "cells": 4, "cells_significant": 1}},
-        "what_to_look_for": ["saliency: simplenet looks at the nose; 20 fake images."],
-        "planted": {"gate": gate, "fakes_told": told, "leaderboard": rows},
+        "regions": [region],
+        "what_to_look_for": [sentence],
+        "looks_at": [{"class": "fake", "sentence": sentence}],
+        "planted": planted,
         "trials": {"images": 9, "agreement": [tau], "stability": [stable],
                    "sanity": [trial | {"part": "conv1", "spearman": 0.05}]},
     }  # fmt: skip
@@ -139,7 +152,8 @@ def test_every_table_and_figure_is_written_and_again_the_same(tmp_path, monkeypa
     report = (tmp_path / "metrics/report.md").read_text()
     assert "Best epoch" in report
     assert "looks at the nose" in report
-    assert "| simplenet | single | 20 | 0.96, 0.50 | gradcam at conv1 | 20 | 0.800" in report
+    board = "| simplenet | single | 20 of 25 | 0.96, 0.50 | 1 of 2 | all | gradcam at conv1 | 20 |"
+    assert f"{board} 0.800" in report
     assert "+0.40 [+0.10, +0.60]" in report
     assert "| spectral |" in report.split("## Clean test images")[1].split("## ")[0]
     assert "spectral" not in set(pd.read_csv("metrics/tables/best_epoch.csv")["model"])

@@ -1,7 +1,7 @@
 """Where a detector looks: raw, signed maps of any layer of any network, by many methods."""
 
 from facetell.explain.activation.channels import Channels, top_channels
-from facetell.explain.activation.maximise import Maximised, maximise
+from facetell.explain.activation.maximise import Ascent, Channel, Maximised, maximise
 from facetell.explain.engine import defined_methods, explain
 from facetell.explain.layers import default_layer, layers, map_layers
 from facetell.explain.maps import INPUT, Explanation, enlarge
@@ -10,6 +10,8 @@ from facetell.explain.registry import METHODS
 __all__ = [
     "INPUT",
     "METHODS",
+    "Ascent",
+    "Channel",
     "Channels",
     "Explanation",
     "Maximised",

@@ -16,8 +16,8 @@ from facetell.explain.survey import regions
 from facetell.explain.survey.regions import (
     FRAMES,
     REGIONS,
-    Place,
-    RegionTally,
+    Ranked,
+    RegionShares,
     area_shares,
     labels,
     replaced,
@@ -81,7 +81,7 @@ def test_aligned_photos_have_eyes_and_mouths_where_the_table_says():
             np.asarray(Image.open(io.BytesIO(archive.read(name))).resize((128, 128)), float)
             for name in names
         ]
-    mean, found = np.mean(faces, axis=0), labels(128)
+    mean, found = np.mean(faces, axis=0), labels(128, "ffhq")
     light = mean.mean(axis=2)
     inner = np.isin(found, [REGIONS.index(name) for name in REGIONS[3:]])
     darkest = light <= np.quantile(light[inner], 0.01)
@@ -92,22 +92,20 @@ def test_aligned_photos_have_eyes_and_mouths_where_the_table_says():
 
 
 def test_an_even_map_has_the_share_of_the_area():
-    areas = np.array(list(area_shares(SIZE).values()))
-    np.testing.assert_allclose(shares(np.ones((2, 8, 8)), size=SIZE)[0], areas, atol=1e-6)
-    mouth = (labels(SIZE) == REGIONS.index("mouth")).astype(float)
-    maps = np.stack([mouth, -mouth, mouth - 1])
-    assert shares(maps, size=SIZE)[0, REGIONS.index("mouth")] == 1
-    assert np.isnan(shares(maps, size=SIZE)[1]).all()  # nothing speaks for it
-    assert shares(maps, size=SIZE, part="negative")[2, REGIONS.index("mouth")] == 0
-    assert shares(maps, size=SIZE, part="absolute")[1, REGIONS.index("mouth")] == 1
-    with pytest.raises(UserError, match="positive, negative, absolute"):
-        shares(maps, size=SIZE, part="all")
+    areas = np.array(list(area_shares(SIZE, "ffhq").values()))
+    even = shares(np.ones((2, 8, 8)), size=SIZE, frame="ffhq")
+    np.testing.assert_allclose(even[0], areas, atol=1e-6)
+    mouth = (labels(SIZE, "ffhq") == REGIONS.index("mouth")).astype(float)
+    found = shares(np.stack([mouth, -mouth, 3 * mouth - 1]), size=SIZE, frame="ffhq")
+    assert found[0, REGIONS.index("mouth")] == 1
+    assert np.isnan(found[1]).all()  # nothing speaks for it
+    assert found[2, REGIONS.index("mouth")] == 1  # what speaks against it does not count
 
 
-def tally(strength: float = 3.0) -> RegionTally:
+def filled(strength: float = 3.0) -> RegionShares:
     """Fakes whose mouth has ``strength`` times the relevance of all else; reals that are even."""
-    rng, table = np.random.default_rng(0), RegionTally(SIZE)
-    mouth = labels(SIZE) == REGIONS.index("mouth")
+    rng, table = np.random.default_rng(0), RegionShares(SIZE, "ffhq", resamples=1000, seed=0)
+    mouth = labels(SIZE, "ffhq") == REGIONS.index("mouth")
     for batch in range(4):
         maps = rng.random((20, SIZE, SIZE)) + 0.5
         maps[::2] *= np.where(mouth, strength, 1)
@@ -117,10 +115,10 @@ def tally(strength: float = 3.0) -> RegionTally:
 
 
 def test_table_has_ratios_by_class():
-    rows = tally().table().set_index(["class", "region"])
+    rows = filled().table().set_index(["class", "region"])
     assert len(rows) == 2 * len(REGIONS)
     mouth = rows.loc[("fake", "mouth")]
-    area = area_shares(SIZE)["mouth"]
+    area = area_shares(SIZE, "ffhq")["mouth"]
     assert mouth["ratio"] == pytest.approx(3 / (1 + 2 * area), rel=0.02)
     assert mouth["ratio_low"] < mouth["ratio"] < mouth["ratio_high"]
     assert (mouth["n"], mouth["persons"], mouth["undefined"]) == (40, 40, 0)
@@ -129,18 +127,18 @@ def test_table_has_ratios_by_class():
 
 
 def test_ranking_says_what_is_certain():
-    places = tally().ranking(("gradcam", "layer1", "fake"))
-    assert places[0].region == "mouth"
-    assert places[0].above_next
-    assert not all(place.above_next for place in places)  # the others are even
-    text = sentence("resnet50", "fake", places, n=40, persons=40)
+    ranked = filled().ranking(("gradcam", "layer1", "fake"))
+    assert ranked[0].region == "mouth"
+    assert ranked[0].above_next
+    assert not all(region.above_next for region in ranked)  # the others are even
+    text = sentence("resnet50", "fake", ranked, n=40, persons=40)
     assert text.startswith("resnet50 looks 2.8 [2.8, 2.9] times as much at the mouth as its area")
     assert "40 fake images of 40 persons" in text
 
 
 def test_sentences_admit_what_is_not_known():
-    sure, unsure = (Place("mouth", 2.0, 1.5, 2.5, flag) for flag in (True, False))
-    second, low = Place("eyes", 1.8, 1.4, 2.2, True), Place("skin", 0.9, 0.7, 1.1, True)
+    sure, unsure = (Ranked("mouth", 2.0, 1.5, 2.5, flag) for flag in (True, False))
+    second, low = Ranked("eyes", 1.8, 1.4, 2.2, True), Ranked("skin", 0.9, 0.7, 1.1, True)
     one = sentence("m", "fake", [sure, second, low], n=5, persons=3)
     assert "then at the eyes (1.8 [1.4, 2.2])" in one
     assert "skin" not in one
@@ -152,7 +150,7 @@ def test_sentences_admit_what_is_not_known():
 
 
 def test_images_without_relevance_are_counted_not_averaged():
-    table = RegionTally(SIZE)
+    table = RegionShares(SIZE, "ffhq", resamples=100, seed=0)
     maps = np.stack([np.ones((8, 8)), np.zeros((8, 8)), np.ones((8, 8))])
     table.add({"m": {"l": maps}}, ["fake"] * 3, "abc")
     rows = table.table().set_index("region")
@@ -161,16 +159,20 @@ def test_images_without_relevance_are_counted_not_averaged():
 
 
 def test_replaced_regions_of_spliced_faces():
+    def shares_of(maps: np.ndarray, *names: str) -> dict[str, np.ndarray]:
+        return replaced(maps, names, size=SIZE, frame="ffhq")
+
     assert regions.REPLACED == ciplab.REGIONS
-    even = replaced(np.ones((3, 8, 8)), ["left_eye+mouth", "", "nose"], size=SIZE)
+    even = shares_of(np.ones((3, 8, 8)), "left_eye+mouth", "", "nose")
     assert even["ratio"][[0, 2]] == pytest.approx(1)
     assert np.isnan(even["share"][1])
-    areas = area_shares(SIZE)
+    areas = area_shares(SIZE, "ffhq")
     assert even["area"][0] == pytest.approx(areas["eyes"] / 2 + areas["mouth"])
     left = np.zeros((1, SIZE, SIZE))
-    left[..., : SIZE // 2] = labels(SIZE)[:, : SIZE // 2] == REGIONS.index("eyes")
-    assert replaced(left, ["left_eye"], size=SIZE)["share"] == 1
-    assert replaced(left, ["left_eye"], size=SIZE, mirrored=True)["share"] == 0
-    assert replaced(0 * left, ["nose"], size=SIZE)["share"] == 0
+    eyes = labels(SIZE, "ffhq") == REGIONS.index("eyes")
+    left[..., : SIZE // 2] = eyes[:, : SIZE // 2]
+    assert shares_of(left, "left_eye")["share"] == 1
+    assert shares_of(left, "right_eye")["share"] == 0
+    assert shares_of(0 * left, "nose")["share"] == 0
     with pytest.raises(UserError, match="chin"):
-        replaced(left, ["chin"], size=SIZE)
+        shares_of(left, "chin")

@@ -1,168 +1,159 @@
 """A whole test set explained: a network that looks at one square, on fakes that carry it."""
 
-import hashlib
+import dataclasses
 import json
-import zipfile
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from PIL import Image
 from support import encoded
-from torch import nn
+from support.squares import PAIRS, SIZE, square_detector, square_images
 
-from facetell.dataset.layouts import PRESOCIAL
+from facetell.common.errors import UserError
+from facetell.explain.layers import spread_layers
+from facetell.explain.survey.examples import blurred_copies, by_methods
 from facetell.explain.survey.records import of_planted, of_survey, of_trials
-from facetell.explain.survey.survey import (
-    Planted,
-    batch_of,
-    planted,
-    planted_mask,
-    survey,
+from facetell.explain.survey.survey import Survey, survey
+from facetell.explain.test_set import TestSet
+from facetell.explain.trust.planted_benchmark import (
+    PlantedBenchmark,
+    planted_benchmark,
     untrained,
 )
-from facetell.explain.trust.trials import RANDOM, Settings, depths, trials
-from facetell.images.archive import open_archive
-from facetell.images.loading import Images
-from facetell.images.packed import Packed
-from facetell.images.packing import pack
-from facetell.models.detector import Detector
+from facetell.explain.trust.trials import RANDOM, TrialSettings, trials
+from facetell.images.packed import planted_mask
 from facetell.models.inference import margins
 from facetell.report.explanations import explain_report
 
-CPU, SIZE, PAIRS, THRESHOLD = torch.device("cpu"), 32, 24, 0.0
-SETTINGS = Settings(images=6, depths=2, steps=4, fractions=(0.2, 0.5), draws=2, stops=2)
-
-
-class Bright(nn.Module):
-    """Fake where something is bright: two layers, pooling, and logits far apart."""
-
-    feature_info = ({"module": "first"}, {"module": "second"})
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU())
-        self.second = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.ReLU())
-        self.head = nn.Linear(4, 2)
-        with torch.no_grad():
-            for layer, bias in ((self.first[0], -0.6), (self.second[0], 0.0)):
-                layer.weight.fill_(1 / layer.weight[0].numel())
-                layer.bias.fill_(bias)
-            self.head.weight.copy_(torch.tensor([[0.0] * 4, [3000.0] * 4]))
-            self.head.bias.copy_(torch.tensor([8.0, 0.0]))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(self.second(self.first(x)).mean((2, 3)))
-
-
-def detector() -> Detector:
-    return Detector(Bright(), (0.0,) * 3, (1.0,) * 3).eval()
+METHODS = ("gradcam", "hirescam", "saliency")
+SETTINGS = TrialSettings(images=6, depths=2, steps=4, fractions=(0.2, 0.5), draws=2, stops=2)
 
 
 @pytest.fixture(scope="module")
-def case(tmp_path_factory) -> tuple[Images, pd.DataFrame, np.ndarray, np.ndarray]:
-    """Grey noise, and fakes with a bright square at a place of their own; margins, and twins'."""
-    home, random = tmp_path_factory.mktemp("survey"), np.random.default_rng(0)
-    rows, files = [], {}
-    for pair in range(PAIRS):
-        real, twin = (random.integers(60, 140, (SIZE, SIZE, 3), dtype=np.uint8) for _ in "ab")
-        top, left = random.integers(0, SIZE - 8, 2)
-        fake, mask = twin.copy(), np.zeros((SIZE, SIZE), np.uint8)
-        fake[top : top + 8, left : left + 8] = 250
-        mask[top : top + 8, left : left + 8] = 1
-        for name, pixels in (("real", real), ("fake", fake), ("twin", twin), ("mask", mask)):
-            files[f"{name}{pair}.png"] = encoded(Image.fromarray(pixels))
-        kind = "wave" if pair % 2 else "wave+seam"
-        rows.append((f"real{pair}", 0, pair, "", "", ""))
-        rows.append((f"fake{pair}", 1, pair, f"mask{pair}.png", f"twin{pair}.png", kind))
-    with zipfile.ZipFile(home / "raw.zip", "w") as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    table = pd.DataFrame(rows, columns=["id", "label", "person", "mask", "twin", "artefacts"])
-    table["path"] = table["id"] + ".png"
-    table["sha256"] = [hashlib.sha256(files[path]).hexdigest() for path in table["path"]]
-    table = table.assign(set="set", platform=PRESOCIAL, laundered=False, regions="")
-    with open_archive(home / "raw.zip") as archive:
-        pack(table, {"set": archive}, home / "test.arrow")
-    images = Images(Packed(home / "test.arrow"), SIZE)
-    with_ = margins(detector(), images, CPU)
-    return images, table, with_, np.where(table["label"] == 1, -8.0, with_)
-
-
-@pytest.fixture(scope="module")
-def found(case) -> Planted:
-    images, test, with_, without = case
-    methods = ("gradcam", "hirescam", "saliency")
-    return planted(
-        detector(), images, THRESHOLD, test, with_, without,
-        methods=methods, most=100, seed=0, device=CPU,
+def tested(tmp_path_factory) -> TestSet:
+    """Grey noise, and fakes with a bright square at a place of their own, which decides."""
+    detector = square_detector()
+    images, manifest = square_images(tmp_path_factory.mktemp("survey"))
+    with_ = margins(detector, images, torch.device("cpu"))
+    without = np.where(manifest["label"] == 1, -8.0, with_)
+    return TestSet(
+        detector=detector, images=images, manifest=manifest, threshold=0.0, margins=with_,
+        margins_without=without, frame="demo", resamples=50, seed=0,
     )  # fmt: skip
 
 
-def surveyed(case, **options):
-    images, test, _, _ = case
-    settings = {"per_group": 3, "frame": None, "seed": 0, "permutations": 99, "device": CPU}
-    return survey(detector(), images, THRESHOLD, test, **(settings | options))
+def changed(tested: TestSet, **fields) -> TestSet:
+    """The same test set, with other columns of the manifest or other fields."""
+    columns = {name: fields.pop(name) for name in ("label", "artefacts", "regions")
+               if name in fields}  # fmt: skip
+    manifest = tested.manifest.assign(**columns)
+    return dataclasses.replace(tested, manifest=manifest, **fields)
+
+
+@pytest.fixture(scope="module")
+def found(tested) -> PlantedBenchmark:
+    return planted_benchmark(tested, methods=METHODS, most=100)
+
+
+@pytest.fixture(scope="module")
+def seen(tested) -> Survey:
+    return survey(tested, per_group=3, permutations=99)
 
 
 def test_a_network_that_looks_at_the_artefact_is_seen_to(found):
     assert found.gate["passed"]
-    assert {kind: len(fakes) for kind, fakes in found.fakes.items()} == {
+    assert {kind: len(fakes) for kind, fakes in found.passed.items()} == {
         "single": PAIRS // 2, "several": PAIRS // 2}  # fmt: skip
-    table = found.table(resamples=100, seed=0).set_index(["fakes", "source", "method", "layer"])
-    for kind in ("single", "several"):
-        assert table.loc[(kind, "trained", "gradcam", "first"), "rra"] > 0.9
-        area = table.loc[(kind, "baseline", "random", "input"), "area"]
+    for kind, board in found.tables().items():
+        table = board.set_index(["source", "method", "layer"])
+        assert set(board["fakes"]) == {kind}
+        assert table.loc[("trained", "gradcam", "first"), "rra"] > 0.9
+        area = table.loc[("baseline", "random", "input"), "area"]
         assert area == pytest.approx(64 / SIZE**2)
-        assert table.loc[(kind, "baseline", "random", "input"), "rra"] == pytest.approx(
-            area, abs=0.06
-        )
-    assert set(table.index.get_level_values("source")) == {"trained", "untrained", "baseline"}
+        assert table.loc[("baseline", "random", "input"), "rra"] == pytest.approx(area, abs=0.06)
+        assert set(board["source"]) == {"trained", "untrained", "baseline"}
+    facts = of_planted(found)["planted"]
+    assert {kind: said["scope"] for kind, said in facts["verdicts"].items()} == {
+        "single": "general", "several": "general"}  # fmt: skip
 
 
-def test_fakes_that_are_not_told_by_the_artefact_are_left_out(case):
-    images, test, with_, _ = case
-    nothing = planted(
-        detector(), images, THRESHOLD, test, with_, with_,  # twins look the same to it
-        methods=("gradcam",), most=9, seed=0, device=CPU,
-    )  # fmt: skip
-    assert nothing.fakes == {"single": [], "several": []}
+def test_fakes_that_are_not_told_by_the_artefact_are_left_out(tested):
+    nothing = planted_benchmark(  # twins look the same to it
+        changed(tested, margins_without=tested.margins), methods=("gradcam",), most=9
+    )
+    assert nothing.passed == {"single": [], "several": []}
     assert nothing.boards == {}
     assert not nothing.gate["passed"]
-    facts = of_planted(nothing, 20, 0)["planted"]
+    facts = of_planted(nothing)["planted"]
     assert facts["leaderboard"] == []
+    assert facts["fakes_told"] == {"single": 0, "several": 0}
+    assert {said["scope"] for said in facts["verdicts"].values()} == {"none"}
 
 
-def test_a_set_of_single_artefacts_alone_is_gated_by_those(case):
-    images, test, with_, without = case
-    alone = test.assign(artefacts=test["artefacts"].str.replace("+seam", "", regex=False))
-    found = planted(
-        detector(), images, THRESHOLD, alone, with_, without,
-        methods=("gradcam",), most=9, seed=0, device=CPU,
-    )  # fmt: skip
+def test_belief_is_restricted_by_the_gate_of_its_own_kind(tested):
+    """A model that misses half of the fakes with a single artefact, and none with several."""
+    single = ~tested.manifest["artefacts"].str.contains("+", regex=False).to_numpy()
+    missed = np.flatnonzero(single & (tested.labels == 1))[::4]
+    margins = tested.margins.copy()
+    margins[missed] = -1.0
+    half = changed(tested, margins=margins)
+    found = planted_benchmark(half, methods=("gradcam",), most=9)
+    assert not set(found.passed["single"]) & set(missed.tolist())
+    assert found.gate["passed"]  # that of several
+    verdicts = of_planted(found)["planted"]["verdicts"]
+    assert {kind: said["scope"] for kind, said in verdicts.items()} == {
+        "single": "restricted", "several": "general"}  # fmt: skip
+    assert verdicts["single"]["passed"] == PAIRS // 2 - len(missed)
+    assert verdicts["single"]["fakes"] == PAIRS // 2
+    assert verdicts["single"]["scored"] == 9  # those are as many as were asked for
+    assert verdicts["single"]["gate"]["accuracy_with"] == pytest.approx(
+        1 - len(missed) / (PAIRS // 2) / 2
+    )
+
+
+def test_a_set_of_single_artefacts_alone_is_gated_by_those(tested):
+    artefacts = tested.manifest["artefacts"].str.replace("+seam", "", regex=False)
+    found = planted_benchmark(changed(tested, artefacts=artefacts), methods=("gradcam",), most=9)
     assert found.gate["passed"]
-    assert set(found.boards) == {"single"}
+    assert set(found.boards) == set(found.gates) == {"single"}
 
 
-def test_images_without_masks_have_no_benchmark(case, tmp_path):
-    images, test, with_, without = case
-    bare = test.assign(label=0)
-    assert planted(
-        detector(), images, THRESHOLD, bare, with_, without,
-        methods=("gradcam",), most=9, seed=0, device=CPU,
-    ) == Planted({})  # fmt: skip
-    fakes_alone = planted(
-        detector(), images, THRESHOLD, test.assign(label=1), with_, without,
-        methods=("gradcam",), most=9, seed=0, device=CPU,
-    )  # fmt: skip
-    assert fakes_alone == Planted({})
+def test_images_without_masks_twins_or_real_ones_have_no_benchmark(tested):
+    for lacking in ({"label": 0}, {"label": 1}, {"margins_without": None}):
+        empty = planted_benchmark(changed(tested, **lacking), methods=("gradcam",), most=9)
+        assert empty == PlantedBenchmark()
+        assert of_planted(empty) == {}
     assert planted_mask(None, SIZE) is None
     assert planted_mask(encoded(Image.new("L", (4, 4))), SIZE) is None
 
 
-def test_every_image_is_explained_once_and_groups_are_filled(case):
-    seen = surveyed(case)
+def test_maps_that_their_status_warns_of_find_nothing(tested, monkeypatch):
+    """The status of a map reaches its score: it is not believed for values that mean nothing."""
+    from facetell.explain.trust import planted_benchmark as module
+
+    def warned(*args, **options):
+        explanation = explain_all(*args, **options)
+        for said in explanation.status["gradcam"].values():
+            said[:] = "incomplete"
+        return explanation
+
+    explain_all = module.explain
+    monkeypatch.setattr(module, "explain", warned)
+    found = planted_benchmark(tested, methods=("gradcam", "hirescam"), most=9)
+    table = found.tables()["single"].set_index(["source", "method", "layer"])
+    assert table.loc[("trained", "gradcam", "first"), "rra"] == 0
+    assert table.loc[("trained", "hirescam", "first"), "rra"] > 0.9
+
+
+def test_rows_images_and_margins_are_of_the_same_images(tested):
+    with pytest.raises(UserError, match="same images in the same order"):
+        changed(tested, margins=tested.margins[1:])
+    with pytest.raises(UserError, match="run the pack and predict stages again"):
+        dataclasses.replace(tested, manifest=tested.manifest.iloc[::-1])
+
+
+def test_every_image_is_explained_once_and_groups_are_filled(seen):
     assert seen.counts == {"real": PAIRS, "fake": PAIRS}
     means = seen.means["gradcam"]
     assert (means.real.n, means.fake.n) == (PAIRS, PAIRS)
@@ -174,27 +165,54 @@ def test_every_image_is_explained_once_and_groups_are_filled(case):
     example = seen.examples[0]
     assert example.mask is not None
     assert example.verdict == "fake"
+    first = seen.first_of_each_class()
+    assert {name: one.label for name, one in first.items()} == {"fake": 1, "real": 0}
+    assert first["fake"] is example
 
 
-def test_relevance_by_region_is_for_an_images_own_class(case):
-    seen = surveyed(case, frame="demo")
-    table = seen.regions.table(resamples=20)
+def test_an_example_blurred_and_by_every_method(tested, seen):
+    example = seen.examples[0]
+    rows = blurred_copies(tested, example)
+    assert [row.name for row in rows] == ["clean", "blur 1 px", "blur 2 px"]
+    assert list(rows[0].maps["gradcam"]) == ["first", "second"]
+    np.testing.assert_array_equal(rows[0].image, example.image)
+    assert rows[2].image.std() < rows[0].image.std()
+    assert rows[0].margin == pytest.approx(example.margin, rel=1e-5)
+    one = by_methods(tested, example, ["gradcam", "saliency", "attention_rollout"], "first")
+    assert {name: list(maps) for name, maps in one.maps.items()} == {
+        "gradcam": ["first"], "saliency": ["input"]}  # fmt: skip
+
+
+def test_relevance_by_region_is_for_an_images_own_class(seen):
+    table = seen.regions.table()
     assert set(table["class"]) == {"real", "fake"}
     assert table.groupby(["method", "class"])["area"].sum().to_numpy() == pytest.approx(1)
-    facts = of_survey("bright", seen, 20, 0)
+    facts = of_survey("squares", seen)
     assert len(facts["what_to_look_for"]) == 4  # two maps, two classes
+    assert [said["sentence"] for said in facts["looks_at"]] == facts["what_to_look_for"]
+    assert [said["class"] for said in facts["looks_at"]].count("fake") == 2
     json.dumps(facts, allow_nan=False)
 
 
-def test_one_class_has_no_difference(case, tmp_path):
-    images, test, _, _ = case
-    seen = surveyed((images, test.assign(label=1), None, None))
+def test_relevance_in_replaced_regions_is_reported(tested):
+    regions = np.where(tested.labels == 1, "nose+mouth", "")
+    facts = of_survey("squares", survey(changed(tested, regions=regions), per_group=1,
+                                        permutations=9))  # fmt: skip
+    assert {row["method"]: row["n"] for row in facts["replaced"]} == {
+        "saliency": PAIRS, "gradcam": PAIRS}  # fmt: skip
+    said = explain_report({"squares": json.loads(json.dumps(facts))})
+    assert "## Whether they look at what was replaced" in said
+    assert f"| squares | gradcam at second | {PAIRS} |" in said
+
+
+def test_one_class_has_no_difference(tested):
+    seen = survey(changed(tested, label=1), per_group=3, permutations=9)
     assert seen.means == {}
-    assert of_survey("bright", seen, 20, 0)["class_means"] == {}
+    assert of_survey("squares", seen)["class_means"] == {}
 
 
-def test_the_untrained_network_is_another_one_and_the_trained_is_left_alone(case):
-    model = detector()
+def test_the_untrained_network_is_another_one_and_the_trained_is_left_alone():
+    model = square_detector()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     other = untrained(model, seed=0)
     for name, value in model.state_dict().items():
@@ -205,21 +223,8 @@ def test_the_untrained_network_is_another_one_and_the_trained_is_left_alone(case
 
 
 @pytest.fixture(scope="module")
-def tried(case, found):
-    images, test, _, _ = case
-    rows = found.fakes["several"][: SETTINGS.images]
-    return trials(
-        detector(),
-        batch_of(images, rows, CPU),
-        [images.packed.ids[row] for row in rows],
-        test["person"].astype(str).iloc[rows].tolist(),
-        THRESHOLD,
-        ["gradcam", "hirescam", "saliency"],
-        SETTINGS,
-        truth=found.boards["several"].values("rra", "trained", "several"),
-        resamples=50,
-        seed=0,
-    )
+def tried(tested, found):
+    return trials(tested, found, METHODS, SETTINGS)
 
 
 def test_faithfulness_prefers_what_the_network_uses_to_a_random_order(tried):
@@ -229,24 +234,32 @@ def test_faithfulness_prefers_what_the_network_uses_to_a_random_order(tried):
     assert (table["n"] == SETTINGS.images).all()
 
 
-def test_every_trial_has_its_table(tried, found, case):
+def test_trials_without_planted_truth_take_fakes_that_are_found(tested):
+    tried = trials(tested, PlantedBenchmark(), ["saliency"], SETTINGS)
+    assert tried.n == SETTINGS.images
+    assert tried.agreement.empty
+    none = changed(tested, threshold=1e9)
+    assert trials(none, PlantedBenchmark(), ["saliency"], SETTINGS) is None
+    assert of_trials(None) == {}
+
+
+def test_every_trial_has_its_table(tried, found, seen):
     assert set(tried.agreement["measure"]) >= {"deletion", "insertion", "road"}
     maps = {("gradcam", "first"), ("gradcam", "second"), ("hirescam", "first"),
             ("hirescam", "second"), ("saliency", "input")}  # fmt: skip
     assert set(map(tuple, tried.stability[["method", "layer"]].to_numpy())) == maps
     last = tried.sanity[tried.sanity["part"] == tried.sanity["part"].iloc[-1]]
     assert len(last) == len(maps)
-    seen = surveyed(case, frame="demo")
-    facts = {"model": "bright"} | of_survey("bright", seen, 20, 0) | of_planted(found, 20, 0)
+    facts = {"model": "squares"} | of_survey("squares", seen) | of_planted(found)
     facts |= of_trials(tried)
     text = json.dumps(facts, allow_nan=False)
-    said = explain_report({"bright": json.loads(text)})
+    said = explain_report({"squares": json.loads(text)})
     assert "gradcam at first" in said
     assert "Kendall's tau" in said
-    assert of_trials(None) == {}
 
 
-def test_layers_on_trial_are_spread_from_first_to_deepest(case):
-    images, *_ = case
-    assert depths(detector(), batch_of(images, [0], CPU), 5) == ["first", "second"]
-    assert depths(detector(), batch_of(images, [0], CPU), 1) == ["first"]
+def test_layers_on_trial_are_spread_from_first_to_deepest(tested):
+    detector, image = tested.detector, tested.batch([0])
+    assert spread_layers(detector, image, 5) == ["first", "second"]
+    assert spread_layers(detector, image, 1) == ["first"]
+    assert spread_layers(detector, image, 5, least=SIZE + 1) == []

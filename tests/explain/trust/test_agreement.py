@@ -4,9 +4,15 @@ import numpy as np
 import pytest
 
 from facetell.common.errors import UserError
-from facetell.explain.trust.agreement import agreement, agreements
+from facetell.explain.trust import agreement as measured
+
+DRAWS = {"resamples": 1000, "seed": 0}
 
 QUALITY = np.linspace(0, 1, 8)
+
+
+def agreement(measure, truth, *persons, higher_is_better=True) -> measured.Agreement:
+    return measured.agreement(measure, truth, *persons, higher_is_better=higher_is_better, **DRAWS)
 
 
 def values(noise: float, seed: int, count: int = 60) -> np.ndarray:
@@ -51,11 +57,12 @@ def test_persons_are_drawn_together_for_both():
 
 def test_table_has_a_row_per_measure():
     truth = values(0.05, 0)
-    table = agreements(
+    table = measured.agreements(
         {"insertion": truth, "deletion": -truth},
         truth,
         range(60),
         higher_is_better={"insertion": True, "deletion": False},
+        **DRAWS,
     )
     assert table["measure"].tolist() == ["insertion", "deletion"]
     assert table["tau"].to_numpy() == pytest.approx(np.ones(2))

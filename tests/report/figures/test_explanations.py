@@ -10,14 +10,24 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from facetell.common.figure_style import TALLEST, plt, save
+from facetell.explain.activation.channels import Channels
+from facetell.explain.activation.maximise import Ascent, Channel, Maximised
 from facetell.explain.survey.class_means import ClassMeans, Labellings
 from facetell.explain.survey.examples import Example
-from facetell.explain.survey.regions import RegionTally
+from facetell.explain.survey.regions import RegionShares
 from facetell.explain.trust.planted import Leaderboard, baselines
+from facetell.explain.trust.verdict import Verdict, judge
+from facetell.report.figures.activations import activations, maximised
 from facetell.report.figures.class_means import Means, class_means, significant
 from facetell.report.figures.layers import every_layer, wrapped
-from facetell.report.figures.leaderboard import GUESSED, NOTHING, agreement, leaderboard
-from facetell.report.figures.maps import DIVERGING, MAGNITUDES, draw_map, probability, scale_of
+from facetell.report.figures.leaderboard import (
+    GUESSED,
+    NOTHING,
+    RESTRICTED,
+    agreement,
+    leaderboard,
+)
+from facetell.report.figures.maps import DIVERGING, draw_map, probability, scale_of
 from facetell.report.figures.regions import regions, regions_of_models
 from facetell.report.figures.sheets import gradcam_pairs, methods_side_by_side, saliency_pairs
 
@@ -180,7 +190,6 @@ def test_methods_are_titled_in_words_and_guided_ones_with_their_failure():
     signed, magnitude = cells(figure, "Grad-CAM")[0], cells(figure, "E-CAM")[0]
     assert tinted(signed).ndim == 3  # tinted onto the image
     assert magnitude.images[0].get_cmap().name != DIVERGING
-    assert "eigencam" in MAGNITUDES
     without = Example(**{**vars(GROUPS[0]), "maps": {"gradcam": GROUPS[0].maps["gradcam"]}})
     assert "randomisation" not in words(methods_side_by_side([without], "a", "Methods"))
 
@@ -196,7 +205,7 @@ def means(shift: float) -> ClassMeans:
     random, labels = np.random.default_rng(0), np.arange(60) % 2
     maps = random.normal(size=(60, 8, 8))
     maps[labels == 1, :2, :2] += shift
-    found = ClassMeans(Labellings(labels, range(60), permutations=99), grid=4)
+    found = ClassMeans(Labellings(labels, range(60), permutations=99, seed=0), grid=4)
     found.add(maps, range(60))
     return found
 
@@ -234,11 +243,11 @@ def test_an_untested_difference_claims_nothing():
 
 
 def region_table() -> pd.DataFrame:
-    tally = RegionTally(64, "demo")
+    found = RegionShares(64, "demo", resamples=50, seed=0)
     random = np.random.default_rng(0)
     maps = {"saliency": {"input": random.random((12, 64, 64))}}
-    tally.add(maps, ["real", "fake"] * 6, list(range(12)))
-    return tally.table(resamples=50)
+    found.add(maps, ["real", "fake"] * 6, list(range(12)))
+    return found.table()
 
 
 def test_regions_are_ratios_at_their_place():
@@ -256,7 +265,15 @@ def test_regions_are_ratios_at_their_place():
     assert shown.axes[0].images[0].get_array().shape == (2, 8)
 
 
-def boards(models: int) -> dict[str, pd.DataFrame]:
+PASSED = {"accuracy_with": 0.97, "accuracy_without": 0.5, "passed": True}
+SCOPES = {  # of the models in turn: fakes, those that pass, and whether all do well enough
+    "general": (12, 12, True),
+    "restricted": (40, 12, False),
+    "none": (40, 3, False),
+}
+
+
+def verdicts(*scopes: str) -> dict[str, Verdict]:
     """Fakes with one artefact each: a map that is the mask, one that is noise, one undefined."""
     random, found = np.random.default_rng(0), {}
     masks = np.zeros((12, SIZE, SIZE), dtype=bool)
@@ -264,46 +281,102 @@ def boards(models: int) -> dict[str, pd.DataFrame]:
         y, x = divmod(row, 4)
         mask[4 * y : 4 * y + 3, 4 * x : 4 * x + 3] = True
     names = list(range(12))
-    for model in range(models):
-        board = Leaderboard(masks, names, others=4)
+    for model, scope in enumerate(scopes):
+        board = Leaderboard(masks, names, others=4, resamples=50, seed=0)
+        known = masks, names, names
         noise = random.random((12, SIZE, SIZE))
         maps = {"gradcam": {"a": noise, "b": masks.astype(float)}, "eigencam": {"a": noise},
                 "saliency": {"input": noise}}  # fmt: skip
-        board.add(maps, masks, names, names)
-        board.add({"gradcam": {"a": noise, "b": noise}}, masks, names, names, source="untrained")
-        known = baselines(random.random((12, 3, SIZE, SIZE)), names)
-        board.add(
-            {name: {"input": map_} for name, map_ in known.items()}, masks, names, names,
-            source="baseline",
-        )  # fmt: skip
-        found[f"m{model}"] = board.table(resamples=50)
+        board.add(maps, *known, source="trained", fakes="single")
+        board.add({"gradcam": {"a": noise, "b": noise}}, *known, source="untrained", fakes="single")
+        blind = baselines(random.random((12, 3, SIZE, SIZE)), names, seed=0)
+        alone = {name: {"input": map_} for name, map_ in blind.items()}
+        board.add(alone, *known, source="baseline", fakes="single")
+        fakes, passed, gate = SCOPES[scope]
+        found[f"m{model}"] = judge(
+            board.table(), "single", fakes=fakes, passed=passed, gate=PASSED | {"passed": gate}
+        )
     return found
 
 
 @pytest.mark.parametrize("models", [1, 4, 15])
 def test_the_leaderboard_colours_only_what_is_believed(models):
-    figure = leaderboard(boards(models), "Leaderboard", gates={"m3": {"passed": False}})
+    figure = leaderboard(verdicts(*["general"] * models), "Leaderboard")
     summary, *panels = [axis for axis in figure.axes if axis.axison]
-    heats = [axis for axis in panels if "believed" in axis.get_title()]
+    heats = [axis for axis in panels if "maps" in axis.get_title()]
     assert len(heats) == models
-    colours = [
-        {patch.get_facecolor() for patch in axis.patches if isinstance(patch, Rectangle)}
-        for axis in heats
-    ]
     plain = {to_rgba(GUESSED), to_rgba(NOTHING), (0.0, 0.0, 0.0, 0.0)}
-    for index, shown in enumerate(colours):
-        assert len({colour for colour in shown if colour[3] == 1} - plain) == (index != 3)
-    assert heats[0].patch.get_hatch()  # eigencam at b lies open
-    assert len([p for p in heats[0].patches if p.get_facecolor()[3] == 1]) == 4
+    for axis in heats:
+        cells_ = [patch for patch in axis.patches if isinstance(patch, Rectangle)]
+        filled = [patch for patch in cells_ if patch.get_facecolor()[3] == 1]
+        assert len(filled) == 4  # eigencam at b lies open
+        assert len({patch.get_facecolor() for patch in filled} - plain) == 1
+        assert not any(patch.get_hatch() for patch in cells_)
+        assert axis.get_title().endswith("1 of 4 maps\nbelieved on all 12 fakes")
     said = [text.get_text() for text in summary.texts]
-    assert said[0] == "1.00 Grad-CAM at b"
-    assert ("gate not passed" in words(figure)) == (models > 3)
-    if models > 3:
-        assert said[3].endswith("(gate not passed)")
+    assert said[0] == "1.00 Grad-CAM at b\nbelieved on all 12 fakes"
     text = words(figure)
     for level in ("chance (area)", "random map", "centre prior", "edge map", "untrained"):
         assert level in text
     assert "n = 12 fakes" in text
+    assert "Hatched (" not in text
+
+
+def test_restricted_belief_is_marked_and_said():
+    figure = leaderboard(verdicts("general", "restricted", "none"), "Leaderboard")
+    summary, *panels = [axis for axis in figure.axes if axis.axison]
+    general, restricted = [axis for axis in panels if "maps" in axis.get_title()]
+    hatches = [
+        {patch.get_hatch() for patch in axis.patches if patch.get_facecolor()[3] == 1}
+        for axis in (general, restricted)
+    ]
+    assert hatches == [{None}, {None, RESTRICTED}]
+    assert [text.get_text() for text in summary.texts] == [
+        "1.00 Grad-CAM at b\nbelieved on all 12 fakes",
+        "1.00 Grad-CAM at b\nbelieved on 12 of 40 fakes only",
+    ]
+    assert restricted.get_title() == "m1: 1 of 4 maps\nbelieved on 12 of 40 fakes only"
+    markers = [bar[0].get_marker() for bar in summary.containers]
+    assert markers == ["o", "D"]
+    text = words(figure)
+    assert "believed only on the fakes that pass the gate" in text
+    assert "Hatched (m1)" in text
+    assert "Fewer than 8 fakes pass, so nothing is said: m2 (3 of 40)." in text
+
+
+def channels(layer: str, low: float) -> Channels:
+    maps = np.linspace(low, 1, 32, dtype=np.float32).reshape(1, 2, 4, 4)
+    return Channels(layer, maps, np.array([[17, 3]]), np.array([[0.4, 0.25]]))
+
+
+def test_activations_name_layer_channel_and_share():
+    layers = [channels("stages.0", 0), channels("norm", -1)]
+    figure = activations([(GROUPS[0], layers), (GROUPS[2], layers)], "Channels")
+    text = words(figure)
+    assert "ch. 17: 40.0%" in text
+    assert "ch. 3: 25.0%" in text
+    labels = [axis.get_ylabel() for axis in figure.axes if axis.get_ylabel()]
+    assert labels == ["stages.0", "norm"] * 2
+    assert "fake, found P(fake) 0.88" in text
+    pictures = [axis for axis in figure.axes if axis.images]
+    assert len(pictures) == 2 * (1 + 2 * 2)
+    assert tinted(pictures[1]).ndim == 2  # a magnitude
+    assert tinted(pictures[3]).ndim == 3  # with values below 0, tinted onto the image
+    tall = [channels(f"stages.{k}", 0) for k in range(8)]
+    assert activations([(one, tall) for one in GROUPS[:2]], "t").get_figheight() <= TALLEST
+
+
+def test_maximised_images_state_what_they_raise():
+    targets = {"fake": "fake", "real": "real", "channel 5 of norm": Channel("norm", 5)}
+    images = np.random.default_rng(0).random((3, 3, SIZE, SIZE), dtype=np.float32)
+    found = Maximised(images, images[0], np.array([-1.0, 1.0, 0.1]), np.array([3.0, 4.0, 0.7]))
+    figure = maximised(found, targets, Ascent(steps=9), 5, "t")
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles == ["start", "fake\n-1.00 to 3.00", "real\n-1.00 to -4.00",
+                      "channel 5 of norm\n0.10 to 0.70"]  # fmt: skip
+    assert "9 steps" in words(figure)
+    assert "seed 5" in words(figure)
+    np.testing.assert_array_equal(tinted(figure.axes[2]), images[1].transpose(1, 2, 0))
 
 
 def test_agreement_has_a_mark_per_model_and_measure_and_names_the_undefined():

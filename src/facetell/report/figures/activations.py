@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from facetell.common.figure_style import WIDTH, grid, plt
+from facetell.common.figure_style import TALLEST, WIDTH, grid, plt
 from facetell.explain.activation.channels import Channels
 from facetell.explain.activation.maximise import Ascent, Channel, Maximised, Target
 from facetell.explain.survey.examples import Example
@@ -30,6 +30,7 @@ from facetell.report.figures.maps import (
 
 STRIP = 0.55  # inches, of the colour bars
 LABEL = 1.1  # inches, of the rows' labels
+EDGE, ABOVE = 1.6, 0.28  # inches, for title and caption, and above each row
 IN_A_ROW = 5  # maximised images
 
 
@@ -40,21 +41,21 @@ def activations(shown: Sequence[tuple[Example, Sequence[Channels]]], title: str)
     Each map is on its own scale: how strong a channel is, its share says.
     """
     columns = 1 + max(own.maps.shape[1] for _, layers in shown for own in layers)
-    cell = min(1.35, (WIDTH - LABEL) / columns)
-    heights = [len(layers) * (cell + 0.28) + 0.1 for _, layers in shown]
+    rows = sum(len(layers) for _, layers in shown)
+    fits = (TALLEST - EDGE - STRIP) / rows - ABOVE
+    cell = min(1.35, (WIDTH - LABEL) / columns, fits)
+    heights = [len(layers) * (cell + ABOVE) for _, layers in shown]
     width = max(5.0, LABEL + cell * columns)
-    figure = plt.figure(figsize=(width, sum(heights) + STRIP + 1.5))
+    figure = plt.figure(figsize=(width, sum(heights) + STRIP + EDGE))
     *parts, strip = bands(figure, [*heights, STRIP])
     for part, (example, layers) in zip(parts, shown, strict=True):
         axes = part.subplots(len(layers), columns, squeeze=False)
         for row, own in zip(axes, layers, strict=True):
-            _channels(row, example, own)
-        for axis in axes[1:, 0]:
-            axis.clear()
-            bare(axis)
-        for axis, own in zip(axes[:, 0], layers, strict=True):
+            _channels(row[1:], example, own)
+            bare(row[0])
             name = wrapped(own.layer, 14)
-            axis.set_ylabel(name, fontsize=SMALL, rotation=0, ha="right", va="center", labelpad=4)
+            row[0].set_ylabel(name, fontsize=SMALL, rotation=0, ha="right", va="center", labelpad=4)
+        draw_image(axes[0, 0], example)
         said = f"{example.group}\n{probability(example.score)}"
         axes[0, 0].set_title(said, fontsize=SMALL)
     signed = any((own.maps < 0).any() for _, layers in shown for own in layers)
@@ -65,8 +66,8 @@ def activations(shown: Sequence[tuple[Example, Sequence[Channels]]], title: str)
     headline(figure, title)
     caption(
         figure,
-        "Left the image, then the most active channels of some layers, each on its own scale. "
-        "Above each: its number, and its share of the layer's whole activation (sum of absolute "
+        "Left the image, then the most active channels (ch.) of some layers, each on its own scale. "
+        "Above each: its number, and its share of the layer's whole activation (the sum of absolute "
         "values over all channels). An active channel need not matter for the verdict.",
         planted_note([example for example, _ in shown]),
     )
@@ -84,7 +85,7 @@ def maximised(
     cell = min(1.7, WIDTH / columns)
     figure, axes = plt.subplots(
         rows, columns, squeeze=False,
-        figsize=(max(5.0, cell * columns), rows * (cell + 0.55) + 1.7),
+        figsize=(max(5.0, cell * columns), rows * (cell + 0.4) + 1.3),
     )  # fmt: skip
     _picture(axes.flat[0], found.start, "start")
     numbers = zip(found.before, found.after, strict=True)
@@ -109,13 +110,12 @@ def maximised(
 
 
 def _channels(axes: np.ndarray, example: Example, own: Channels) -> None:
-    """One layer: the image in the first cell, then a map per channel."""
-    draw_image(axes[0], example)
+    """The maps of one layer's channels; what remains of the row is empty."""
     maps, indices, shares = own.maps[0], own.indices[0], own.shares[0]
-    for axis, map_, index, share in zip(axes[1:], maps, indices, shares, strict=False):
+    for axis, map_, index, share in zip(axes, maps, indices, shares, strict=False):
         draw_values(axis, example, map_, scale_of([map_], signed=bool((map_ < 0).any())))
-        axis.set_title(f"{index}: {share:.1%}", fontsize=SMALL)
-    for axis in axes[1 + len(maps) :]:
+        axis.set_title(f"ch. {index}: {share:.1%}", fontsize=SMALL)
+    for axis in axes[len(maps) :]:
         axis.set_axis_off()
 
 

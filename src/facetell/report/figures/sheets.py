@@ -60,9 +60,7 @@ def gradcam_pairs(examples: Sequence[Example], method: str, layer: str, title: s
     )
     name = examples[0].titles.get(method, method) if examples else method
     at = layer_of(examples[0], method, layer) if examples else layer
-    meaning = (
-        "speaks for real (< 0) or fake (> 0)" if scale.signed else "how much, for any class"
-    )
+    meaning = "speaks for real (< 0) or fake (> 0)" if scale.signed else "how much, for any class"
     colour_bar(figure, axes, scale, f"{name} at {at}: {meaning}")
     caption(
         figure,

@@ -1,0 +1,187 @@
+"""The explain stage and what compare makes of it, on made-up images of which the truth is known."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from matplotlib.text import Text
+from support.results import CONFIG
+from support.squares import SIZE, square_detector, square_images
+
+from facetell.evaluation import predictions
+from facetell.evaluation.predictions import CONTROL
+from facetell.models.detector import Card, save
+from facetell.models.inference import margins
+from facetell.report.explanations import explain_report
+from facetell.report.figures import explained as drawn
+from pipeline import compare
+from pipeline import explain as stage
+
+MODELS = ("general", "restricted", "silent")  # after what can be believed of their maps
+SINGLE_MISSED = 3  # fakes with a single artefact that the second model misses
+
+
+def settings() -> dict:
+    """The quick suite, with less of everything."""
+    quick = CONFIG["explain"]["suites"]["quick"] | {"permutations": 9}
+    quick["trials"] = quick["trials"] | {"images": 4, "stops": 2, "draws": 1}
+    quick["activation"] = {"layers": 2, "channels": 2, "steps": 2}
+    return {
+        "data": {"name": "squares", "frame": "demo"},
+        "explain": {"suite": "quick", "per_group": 2, "suites": {"quick": quick}},
+        "train": {"seed": 7},
+        "score": {"resamples": 40},
+    }
+
+
+def stored(test: pd.DataFrame, clean: np.ndarray, without: np.ndarray, model: str) -> None:
+    scores = {"clean": clean, CONTROL: without}
+    table = predictions.table("test", test["id"].tolist(), test["label"].to_numpy(), scores)
+    predictions.write(f"data/predictions/{model}.parquet", table, threshold=0.0, variants={})
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    """A workspace in which both stages have run, for three models with one set of weights: the
+    first tells all fakes by what was planted, the second misses some of them, and of the third
+    the twins look as fake as the fakes."""
+    home, before = tmp_path_factory.mktemp("explain"), Path.cwd()
+    for folder in ("data/packed", "data/predictions", "models"):
+        (home / folder).mkdir(parents=True)
+    os.chdir(home)
+    try:
+        images, manifest = square_images(Path("data/packed"))
+        manifest.sample(frac=1, random_state=1).to_parquet("data/manifest.parquet")
+        detector, cpu = square_detector(), torch.device("cpu")
+        card = Card(network="bright_squares", width=1.0, image_size=SIZE, mean=(0.0,) * 3,
+                    std=(1.0,) * 3, threshold=0.0, data="none")  # fmt: skip
+        Path("params.yaml").write_text(yaml.safe_dump(settings()))
+        clean = margins(detector, images, cpu)
+        fake = manifest["label"].to_numpy() == 1
+        without = np.where(fake, -8.0, clean)
+        single = np.flatnonzero(fake & ~manifest["artefacts"].str.contains("+", regex=False))
+        missing = clean.copy()
+        missing[single[:SINGLE_MISSED]] = -1.0
+        for model, pair in zip(
+            MODELS, [(clean, without), (missing, without), (clean, clean)], strict=True
+        ):
+            save(detector, card, f"models/{model}.safetensors")
+            stored(manifest, *pair, model)
+            stage.main(model)
+        return home
+    finally:
+        os.chdir(before)
+
+
+def facts(home: Path) -> dict[str, dict]:
+    return {m: json.loads((home / f"metrics/explain/{m}.json").read_text()) for m in MODELS}
+
+
+def figures(home: Path, monkeypatch) -> dict[str, str]:
+    """What compare draws of these models: names, and all words of each figure."""
+    kept = {}
+
+    def keep(figure, path) -> None:
+        texts = [text.get_text() for text in figure.findobj(match=Text)]
+        kept[Path(path).name] = " ".join(" ".join(texts).split())
+
+    monkeypatch.setattr(compare, "save", keep)
+    compare.draw_explained(facts(home))
+    return kept
+
+
+def test_the_stage_stores_how_far_maps_can_be_believed(home):
+    verdicts = {m: found["planted"]["verdicts"] for m, found in facts(home).items()}
+    assert verdicts["general"]["single"]["scope"] == "general"
+    assert verdicts["restricted"]["single"]["scope"] == "restricted"
+    assert verdicts["restricted"]["several"]["scope"] == "general"
+    assert {said["scope"] for said in verdicts["silent"].values()} == {"none"}
+    said = verdicts["restricted"]["single"]
+    assert (said["passed"], said["fakes"]) == (12 - SINGLE_MISSED, 12)
+    assert said["believed"] > 0
+    assert "only on the 9 of 12 fakes (75%)" in said["claim"]
+
+
+def test_no_figure_believes_more_than_the_stage_did(home, monkeypatch):
+    """The verdict passes through the files: what is drawn follows it, and nothing else."""
+    kept = figures(home, monkeypatch)
+    assert set(kept) == {"leaderboard_single", "leaderboard_several", "regions", "agreement"}
+    single = kept["leaderboard_single"]
+    assert "believed on all 12 fakes" in single
+    assert "believed on 9 of 12 fakes only" in single
+    assert "Hatched (restricted)" in single
+    assert "nothing is said: silent (0 of 12)" in single
+    assert "Hatched (" not in kept["leaderboard_several"]  # there no model is restricted
+    every = facts(home)
+    monkeypatch.setattr(compare, "FIGURES", Path())
+    for row in every["general"]["planted"]["leaderboard"]:
+        if "belief" in row:
+            row["belief"] = "none"
+    every["general"]["planted"]["verdicts"]["single"]["best"] = None
+    words = {}
+    monkeypatch.setattr(compare, "save", lambda figure, path: words.setdefault(
+        Path(path).name, " ".join(t.get_text() for t in figure.findobj(match=Text))))  # fmt: skip
+    compare.draw_explained(every)
+    assert "believed on all" not in words["leaderboard_single"].replace(
+        "believed on all such fakes", ""
+    )
+
+
+def test_the_report_states_the_restriction(home):
+    said = explain_report(facts(home))
+    board = said.split("## Which maps find what was planted")[1].split("## ")[0]
+    row = next(line for line in board.splitlines() if line.startswith("| restricted | single"))
+    assert "| 9 of 12 | 0.88, 0.50 |" in row
+    assert "| the 9 that pass |" in row
+    general = next(line for line in board.splitlines() if line.startswith("| general | single"))
+    assert "| 12 of 12 | 1.00, 0.50 |" in general
+    assert "| all |" in general
+    silent = next(line for line in board.splitlines() if line.startswith("| silent | single"))
+    assert "believed" not in silent
+    assert "- restricted, single: " in board
+    assert "- silent, " not in board
+
+
+def test_figure_and_numbers_have_the_same_intervals(home, monkeypatch):
+    """Both are drawn with the parameters' seed: the table that is drawn is that of the JSON."""
+    tables = []
+    real = drawn.regions
+
+    def watched(table, title):
+        tables.append(table)
+        return real(table, title)
+
+    monkeypatch.setattr(drawn, "regions", watched)
+    monkeypatch.chdir(home)
+    before = Path("metrics/explain/general.json").read_text()
+    stage.main("general")
+    assert Path("metrics/explain/general.json").read_text() == before
+    (table,) = tables
+    rows = json.loads(before)["regions"]
+    columns = ["method", "layer", "class", "region", "share_low", "ratio_low", "ratio_high"]
+    for shown, written in zip(table[columns].to_dict("records"), rows, strict=True):
+        for name in columns:
+            value = shown[name]
+            assert written[name] == (round(value, 4) if isinstance(value, float) else value)
+    changed = settings()
+    changed["train"]["seed"] = 0
+    Path("params.yaml").write_text(yaml.safe_dump(changed))
+    stage.main("general")
+    other = json.loads(Path("metrics/explain/general.json").read_text())["regions"]
+    assert other != rows  # the seed has a say
+    Path("params.yaml").write_text(yaml.safe_dump(settings()))
+    Path("metrics/explain/general.json").write_text(before)
+
+
+def test_every_figure_of_a_model_is_written(home):
+    names = {path.name for path in (home / "plots/explain/general").iterdir()}
+    assert names == {
+        f"{name}.png"
+        for name in ("saliency", "gradcam", "class_means", "regions", "layers_fake", "layers_real",
+                     "methods", "activations", "maximised")
+    }  # fmt: skip
