@@ -51,7 +51,7 @@ def test_believed_is_what_beats_all_that_knows_nothing():
     )
     assert (found.believed, found.scope, found.scored) == (1, Belief.GENERAL, 9)
     assert found.claim == (
-        "1 of 4 maps are believed: the model tells such fakes by what was planted (9 of 30 fakes "
+        "1 of 4 maps is believed: the model tells such fakes by what was planted (9 of 30 fakes "
         "(30%) pass)."
     )
 

@@ -327,10 +327,10 @@ def test_restricted_belief_is_marked_and_said():
     summary, *panels = [axis for axis in figure.axes if axis.axison]
     general, restricted = [axis for axis in panels if "maps" in axis.get_title()]
     hatches = [
-        {patch.get_hatch() for patch in axis.patches if patch.get_facecolor()[3] == 1}
+        [patch.get_hatch() for patch in axis.patches if patch.get_hatch()]
         for axis in (general, restricted)
     ]
-    assert hatches == [{None}, {None, RESTRICTED}]
+    assert hatches == [[], [RESTRICTED]]
     assert [text.get_text() for text in summary.texts] == [
         "1.00 Grad-CAM at b\nbelieved on all 12 fakes",
         "1.00 Grad-CAM at b\nbelieved on 12 of 40 fakes only",

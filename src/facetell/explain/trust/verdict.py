@@ -80,7 +80,8 @@ class Verdict:
         share = f"{self.passed} of {self.fakes} fakes ({self.passed / self.fakes:.0%})"
         if not self.believed:
             return f"No map is believed on the {share} whose verdict the artefacts decide."
-        some = f"{self.believed} of {len(self.maps)} maps are believed"
+        verb = "is" if self.believed == 1 else "are"
+        some = f"{self.believed} of {len(self.maps)} maps {verb} believed"
         if self.scope == Belief.GENERAL:
             return f"{some}: the model tells such fakes by what was planted ({share} pass)."
         return (

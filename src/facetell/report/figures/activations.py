@@ -66,9 +66,9 @@ def activations(shown: Sequence[tuple[Example, Sequence[Channels]]], title: str)
     headline(figure, title)
     caption(
         figure,
-        "Left the image, then the most active channels (ch.) of some layers, each on its own scale. "
-        "Above each: its number, and its share of the layer's whole activation (the sum of absolute "
-        "values over all channels). An active channel need not matter for the verdict.",
+        "Left the image, then the most active channels (ch.) of some layers, each on its own "
+        "scale. Above each: its number, and its share of the layer's whole activation (the sum of "
+        "absolute values over all channels). An active channel need not matter for the verdict.",
         planted_note([example for example, _ in shown]),
     )
     return figure

@@ -76,7 +76,9 @@ def leaderboard(verdicts: Mapping[str, Verdict], title: str) -> Figure:
 def _sentences(verdicts: Mapping[str, Verdict]) -> list[str]:
     """What a reader must know: the measure, the gate, belief, and how far it reaches."""
     shown = {model: one for model, one in verdicts.items() if one.scope != Belief.NONE}
-    restricted = [model for model, one in shown.items() if one.scope == Belief.RESTRICTED]
+    restricted = [
+        model for model, one in shown.items() if one.believed and one.scope == Belief.RESTRICTED
+    ]
     absent = [
         f"{model} ({one.passed} of {one.fakes})"
         for model, one in verdicts.items()
@@ -162,7 +164,8 @@ def _heat(axis: Axes, model: str, one: Verdict, methods: list[str], named: bool)
     for cell in one.maps.to_dict("records"):
         column, width = (0, wide) if cell["layer"] == INPUT else (layers.index(cell["layer"]), 1)
         corner = column - 0.5, methods.index(cell["method"]) - 0.5
-        axis.add_patch(Rectangle(corner, width, 1, **_look(cell)))
+        for looks in _looks(cell):
+            axis.add_patch(Rectangle(corner, width, 1, **looks))
         if one.best is not None and (cell["method"], cell["layer"]) == (
             one.best["method"], one.best["layer"]
         ):  # fmt: skip
@@ -178,23 +181,24 @@ def _heat(axis: Axes, model: str, one: Verdict, methods: list[str], named: bool)
     else:
         axis.set_xticks([0, wide - 1] if layers else [], ["first", "last"][: 2 if layers else 0])
         axis.tick_params(labelsize=7)
-    said = f"{model}: {one.believed} of {len(one.maps)} maps"
-    axis.set_title(f"{said}\n{_reach(one)}", fontsize=SMALL)
+    number = one.believed or "none"
+    axis.set_title(f"{model}: {number} of {len(one.maps)} maps\n{_reach(one)}", fontsize=SMALL)
 
 
-def _look(cell: Mapping[str, Any]) -> dict[str, Any]:
-    """Colour and hatch of one map's cell."""
+def _looks(cell: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """How one map's cell is filled, and hatched above that where belief is restricted; nothing
+    where the map is not defined."""
     if not np.isfinite(cell["score"]):
-        return {"facecolor": "none", "edgecolor": "none"}
+        return []
     if cell["belief"] == Belief.NONE:
-        colour = GUESSED if cell["specific"] else NOTHING
-        return {"facecolor": colour, "edgecolor": "white", "lw": 0.4}
-    colour = plt.get_cmap(COLOUR_MAP)(cell["score"])
-    if cell["belief"] == Belief.GENERAL:
-        return {"facecolor": colour, "edgecolor": "white", "lw": 0.4}
-    # the hatch has the edge's colour: dark on the bright end of the scale
-    return {"facecolor": colour, "hatch": RESTRICTED, "lw": 0.4,
-            "edgecolor": "black" if cell["score"] > 0.65 else "white"}  # fmt: skip
+        colour: Any = GUESSED if cell["specific"] else NOTHING
+    else:
+        colour = plt.get_cmap(COLOUR_MAP)(cell["score"])
+    filled = {"facecolor": colour, "edgecolor": "white", "lw": 0.4}
+    if cell["belief"] != Belief.RESTRICTED:
+        return [filled]
+    dark = "white" if cell["score"] < 0.45 else "black"  # the scale ends bright
+    return [filled, {"fill": False, "hatch": RESTRICTED, "edgecolor": dark, "lw": 0}]
 
 
 def _legend(part: SubFigure, axes: np.ndarray) -> None:
@@ -206,7 +210,7 @@ def _legend(part: SubFigure, axes: np.ndarray) -> None:
     middle = plt.get_cmap(COLOUR_MAP)(0.5)
     handles = [
         Patch(facecolor=middle, label=SAID[Belief.GENERAL]),
-        Patch(facecolor=middle, edgecolor="white", hatch=RESTRICTED,
+        Patch(facecolor=middle, edgecolor="black", hatch=RESTRICTED, linewidth=0,
               label=SAID[Belief.RESTRICTED]),
         Patch(facecolor=GUESSED, label="follows the image, but no better than guessing"),
         Patch(facecolor=NOTHING, label="finds nothing"),

@@ -46,10 +46,8 @@ def regions(table: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-def regions_of_models(
-    tables: Mapping[str, pd.DataFrame], title: str, class_: str = "fake"
-) -> Figure:
-    """The same over models: a row per model and kind of map, a column per region.
+def regions_of_models(tables: Mapping[str, pd.DataFrame], title: str) -> Figure:
+    """The same of fakes over models: a row per model and kind of map, a column per region.
 
     Numbers are ratios; those whose interval holds 1 are grey, for they may be chance.
     """
@@ -57,7 +55,7 @@ def regions_of_models(
              for model, t in tables.items()}  # fmt: skip
     lines = [(model, *kind) for model, kinds in names.items() for kind in kinds]
     every = pd.concat([table.assign(model=model) for model, table in tables.items()])
-    every = every[every["class"] == class_]
+    every = every[every["class"] == "fake"]
     order = _order(every)
     figure, axis = plt.subplots(figsize=(WIDTH, 1.9 + 0.3 * len(lines)))
     values = every.set_index(["model", "method", "layer", "region"])
@@ -66,14 +64,14 @@ def regions_of_models(
         for column, region in enumerate(order):
             if (*line, region) not in values.index:
                 continue
-            found = values.loc[(*line, region)]
-            grid_[row, column] = found["ratio"]
-            if not np.isfinite(found["ratio"]):
+            cell = values.loc[(*line, region)]
+            grid_[row, column] = cell["ratio"]
+            if not np.isfinite(cell["ratio"]):
                 continue
-            sure = found["ratio_low"] > 1 or found["ratio_high"] < 1
-            strong = not 1 / 3 < found["ratio"] < 3
+            sure = cell["ratio_low"] > 1 or cell["ratio_high"] < 1
+            strong = not 1 / 3 < cell["ratio"] < 3
             axis.text(
-                column, row, f"{found['ratio']:.1f}", ha="center", va="center", fontsize=8,
+                column, row, f"{cell['ratio']:.1f}", ha="center", va="center", fontsize=8,
                 fontweight="bold" if sure else "normal",
                 color="0.5" if not sure else "white" if strong else "black",
             )  # fmt: skip
@@ -97,8 +95,9 @@ def regions_of_models(
     headline(figure, title)
     caption(
         figure,
-        f"Relevance share / area share of {class_} images, one scale for all. Bold: the 95% "
-        "interval by person leaves out 1; grey: it does not.",
+        "Share of the relevance / share of the area, mean over the fake test images; one scale "
+        "for all. Bold: the 95% interval by person leaves out 1; grey: it does not. It says where "
+        "maps are, not whether they can be believed.",
     )
     return figure
 
@@ -108,7 +107,7 @@ def _panel(axis: Axes, part: pd.DataFrame, order: list[str]) -> None:
     axis.set_xscale("log", base=2)
     axis.set_xticks(TIMES, [f"1/{round(1 / t)}" if t < 1 else f"{t:g}" for t in TIMES])
     axis.axvline(1, color="0.3", linewidth=1)
-    for place, (class_, colour) in enumerate(CLASS_COLOURS.items()):
+    for index, (class_, colour) in enumerate(CLASS_COLOURS.items()):
         own = part[part["class"] == class_].set_index("region")
         if own.empty:
             continue
@@ -118,7 +117,7 @@ def _panel(axis: Axes, part: pd.DataFrame, order: list[str]) -> None:
         low = own["ratio_low"].clip(lower=LEAST).to_numpy()
         bounds = np.abs(np.stack([value - low, own["ratio_high"].to_numpy() - value]))
         axis.errorbar(
-            value, np.arange(len(order)) + 0.3 * place - 0.15, xerr=bounds, linestyle="none",
+            value, np.arange(len(order)) + 0.3 * index - 0.15, xerr=bounds, linestyle="none",
             marker=MARKS[class_], color=colour, markersize=5, elinewidth=1.4,
             label=f"{class_} (n = {int(own['n'].iloc[0])})",
         )  # fmt: skip
