@@ -33,7 +33,7 @@ def main(model: str) -> None:
     facts = {"model": model, "suite": chosen.suite, "layer": seen.layer, "images": seen.counts}
     facts |= of_survey(model, seen) | of_planted(truth) | of_trials(tried)
     write_json(paths.explained(model), facts, digits=4)
-    shown = Shown.of(model, settings.data.name, defined, suite.model_dump())
+    shown = Shown.of(model, settings.data.name, defined, suite.costly, **dict(suite.activation))
     for name, figure in figures(tested, seen, shown):
         save(figure, paths.explanations(model) / f"{name}.png")
 

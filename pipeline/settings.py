@@ -108,6 +108,7 @@ class Activation(Section):
 class ExplainSuite(Section):
     methods: list[str]
     costly: bool
+    activation: Activation
     planted: int = Field(ge=1)
     permutations: int = Field(ge=1)
     trials: Trials

@@ -52,7 +52,7 @@ def explained() -> dict:
                            "rra_excess_high": excess + 0.05})  # fmt: skip
     gate = {"accuracy_with": 0.96, "accuracy_without": 0.5, "passed": True}
     board = pd.DataFrame(rows)
-    verdict = judge(board, "single", fakes=25, passed=20, gate=gate)
+    verdict = judge(board, "single", fakes=25, passed=20, gate=gate, titles={})
     planted = {"gate": gate, "fakes_told": {"single": 20, "several": 0}}
     planted |= {"verdicts": {"single": verdict.record()}}
     planted |= {"leaderboard": records(with_beliefs(board, verdict))}

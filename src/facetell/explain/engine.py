@@ -52,6 +52,15 @@ def explain(
     options : arguments of single methods, such as ``{"smoothgrad": {"samples": 10}}``.
     seed : of methods that draw; the draws do not depend on where in the batch an image stands.
 
+    >>> from facetell.models import build
+    >>> network = build("simplenet", image_size=64)
+    >>> found = explain(network, torch.rand(2, 3, 64, 64), methods=["gradcam", "layercam"],
+    ...                 layers=["conv1", "conv2"])
+    >>> found.maps["gradcam"]["conv2"].shape, found.saliency.shape
+    ((2, 23, 23), (2, 64, 64))
+    >>> sorted(found.maps), list(found.maps["layercam"])
+    (['gradcam', 'layercam'], ['conv1', 'conv2'])
+
     Raises
     ------
     UserError : an unknown method, layer or target; a method that is not defined for the model;
@@ -101,6 +110,11 @@ def defined_methods(
     """For every method "" if it is defined for the model at these layers, else the reason.
 
     Arguments as for ``explain``; only the first image is used.
+
+    >>> from facetell.models import build
+    >>> reasons = defined_methods(build("simplenet", image_size=64), torch.rand(1, 3, 64, 64))
+    >>> reasons["gradcam"], reasons["attention_rollout"]
+    ('', 'it has no attention')
     """
     subject = Subject.of(model)
     images = checked(images, subject)[:1]

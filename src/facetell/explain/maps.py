@@ -29,6 +29,14 @@ class Explanation:
     saliency : (B, H, W) >= 0, whatever the methods.
     margin : (B,) fake logit - real logit, whatever the target.
     titles : for each method its name in words, as a figure should print it.
+
+    >>> from facetell.explain import explain
+    >>> from facetell.models import build
+    >>> found = explain(build("simplenet", image_size=64), torch.rand(2, 3, 64, 64))
+    >>> len(found), found.target, found.titles["gradcam"]
+    (2, 'fake', 'Grad-CAM')
+    >>> found.status["gradcam"]["conv1"].tolist()
+    ['ok', 'ok']
     """
 
     target: str

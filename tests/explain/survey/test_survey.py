@@ -146,6 +146,21 @@ def test_maps_that_their_status_warns_of_find_nothing(tested, monkeypatch):
     assert table.loc[("trained", "hirescam", "first"), "rra"] > 0.9
 
 
+def test_a_method_keeps_the_name_that_it_has_on_the_detector(tested):
+    """Guided backpropagation has another rule without ReLUs, and its scores say so."""
+    other = square_detector()
+    other.network.first[1] = other.network.second[1] = torch.nn.GELU()
+    found = planted_benchmark(
+        changed(tested, detector=other), methods=("gradcam", "guided_backprop"), most=9
+    )
+    title = "guided backpropagation (GELU rule)"
+    assert found.titles == {"guided_backprop": title}
+    said = of_planted(found)["planted"]["verdicts"]["single"]
+    assert said["titles"] == {"guided_backprop": title}
+    with_relu = planted_benchmark(tested, methods=("guided_backprop",), most=9)
+    assert with_relu.titles == {}
+
+
 def test_rows_images_and_margins_are_of_the_same_images(tested):
     with pytest.raises(UserError, match="same images in the same order"):
         changed(tested, margins=tested.margins[1:])

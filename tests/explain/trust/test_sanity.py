@@ -86,7 +86,7 @@ def test_every_parameter_is_drawn_anew_in_the_end():
 
 def test_unknown_parts_list_the_valid_ones():
     with pytest.raises(UserError, match="head, body"):
-        next(cascade(Net(), ["fc"], seed=0))
+        next(cascade(Net(), stops=["fc"], seed=0))
 
 
 def test_rank_correlation_is_scipys():

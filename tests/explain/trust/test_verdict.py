@@ -9,6 +9,7 @@ from facetell.common.errors import UserError
 from facetell.explain.survey.records import records
 from facetell.explain.trust.verdict import Belief, Verdict, judge, stored, with_beliefs
 
+TITLES = {"good": "good (GELU rule)"}
 PASSED = {"accuracy_with": 0.97, "accuracy_without": 0.5, "passed": True}
 FAILED = {"accuracy_with": 0.7, "accuracy_without": 0.5, "passed": False}
 
@@ -33,7 +34,7 @@ def table(n: int = 9) -> pd.DataFrame:
 
 def verdict(board: pd.DataFrame | None = None, passed: int = 9, gate=PASSED) -> Verdict:
     board = table() if board is None else board
-    return judge(board, "single", fakes=30, passed=passed, gate=gate)
+    return judge(board, "single", fakes=30, passed=passed, gate=gate, titles=TITLES)
 
 
 def test_believed_is_what_beats_all_that_knows_nothing():
@@ -100,6 +101,7 @@ def test_what_is_stored_is_read_and_not_decided_anew(gate):
     read = stored(json.loads(text))["single"]
     pd.testing.assert_frame_equal(read.maps, written.maps, check_dtype=False)
     assert read.best == written.best
+    assert read.titles == TITLES
     assert (read.scope, read.claim) == (written.scope, written.claim)
     assert read.record() == written.record()
     changed = json.loads(text)

@@ -294,7 +294,12 @@ def verdicts(*scopes: str) -> dict[str, Verdict]:
         board.add(alone, *known, source="baseline", fakes="single")
         fakes, passed, gate = SCOPES[scope]
         found[f"m{model}"] = judge(
-            board.table(), "single", fakes=fakes, passed=passed, gate=PASSED | {"passed": gate}
+            board.table(),
+            "single",
+            fakes=fakes,
+            passed=passed,
+            gate=PASSED | {"passed": gate},
+            titles={"gradcam": "Grad-CAM (another rule)"} if scope == "restricted" else {},
         )
     return found
 
@@ -341,6 +346,7 @@ def test_restricted_belief_is_marked_and_said():
     text = words(figure)
     assert "believed only on the fakes that pass the gate" in text
     assert "Hatched (m1)" in text
+    assert "Grad-CAM of m1 is Grad-CAM (another rule)." in text
     assert "Fewer than 8 fakes pass, so nothing is said: m2 (3 of 40)." in text
 
 

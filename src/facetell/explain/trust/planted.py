@@ -75,10 +75,10 @@ def pointing(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
     return hits / np.maximum(1, peak.sum(axis=(1, 2)))
 
 
-def near(masks: np.ndarray, tolerance: float = TOLERANCE) -> np.ndarray:
-    """Masks (B, S, S) with all pixels whose centre lies within ``tolerance`` sides of one of
+def near(masks: np.ndarray) -> np.ndarray:
+    """Masks (B, S, S) with all pixels whose centre lies within ``TOLERANCE`` sides of one of
     theirs."""
-    reach = tolerance * masks.shape[-1]
+    reach = TOLERANCE * masks.shape[-1]
     return np.stack(
         [distance_transform_edt(~mask) <= reach if mask.any() else mask for mask in masks]
     )

@@ -9,6 +9,7 @@ import pandas as pd
 from facetell.common.progress import progress
 from facetell.explain.engine import explain
 from facetell.explain.maps import INPUT, believable
+from facetell.explain.registry import METHODS
 from facetell.explain.test_set import TestSet
 from facetell.explain.trust.planted import Leaderboard, baselines, gated, model_gate
 from facetell.explain.trust.sanity import cascade, stages
@@ -30,6 +31,8 @@ class PlantedBenchmark:
     fakes : by kind, the indices of all whose mask is known.
     passed : of these, the ones that the model tells by their artefacts (``gated``).
     boards : by kind, without those of which too few pass.
+    titles : methods that bear another name on this detector than elsewhere, such as guided
+        backpropagation on a network without ReLUs.
     """
 
     gate: dict[str, float | bool] = field(default_factory=dict)
@@ -37,6 +40,7 @@ class PlantedBenchmark:
     fakes: dict[str, list[int]] = field(default_factory=dict)
     passed: dict[str, list[int]] = field(default_factory=dict)
     boards: dict[str, Leaderboard] = field(default_factory=dict)
+    titles: dict[str, str] = field(default_factory=dict)
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """The leaderboard of each kind, see ``Leaderboard.table``."""
@@ -48,6 +52,7 @@ class PlantedBenchmark:
             kind: judge(
                 tables.get(kind, pd.DataFrame()), kind,
                 fakes=len(self.fakes[kind]), passed=len(self.passed[kind]), gate=gate,
+                titles=self.titles,
             )
             for kind, gate in self.gates.items()
         }  # fmt: skip
@@ -78,25 +83,28 @@ def planted_benchmark(tested: TestSet, *, methods: Sequence[str], most: int) -> 
     passed = gated(with_, without, tested.threshold)
     fakes = {kind: [i for i in masks if single[i] == (kind == "single")] for kind in KINDS}
     told = {kind: [i for i in rows if passed[i]] for kind, rows in fakes.items()}
-    boards = {}
+    boards: dict[str, Leaderboard] = {}
+    titles: dict[str, str] = {}
     for kind, rows in told.items():
         chosen = rows[:most]
         if len(chosen) >= LEAST and len(set(tested.persons[chosen])) > 1:
             own = {i: masks[i] for i in chosen}
-            boards[kind] = _leaderboard(tested, own, kind, methods)
+            boards[kind], titles = _leaderboard(tested, own, kind, methods)
     return PlantedBenchmark(
         gate(fakes["several"] or list(masks)),
         {kind: gate(rows) for kind, rows in fakes.items() if rows},
         fakes,
         told,
         boards,
+        {name: title for name, title in titles.items() if title != METHODS[name].title},
     )
 
 
 def _leaderboard(
     tested: TestSet, masks: dict[int, np.ndarray], kind: str, methods: Sequence[str]
-) -> Leaderboard:
-    """The maps of some fakes, by index with their masks, and what is set beside them."""
+) -> tuple[Leaderboard, dict[str, str]]:
+    """The maps of some fakes, by index with their masks, and what is set beside them; and what the
+    methods are called on this detector."""
     chosen = list(masks)
     pool = np.stack([masks[i] for i in chosen])
     board = Leaderboard(
@@ -109,12 +117,12 @@ def _leaderboard(
         batch, ids = tested.batch(rows), tested.ids(rows)
         known = np.stack([masks[i] for i in rows]), ids, tested.persons[rows].tolist()
         for source, network in networks.items():
-            maps = believable(explain(network, batch, methods=methods, seed=tested.seed))
-            board.add(maps, *known, source=source, fakes=kind)
+            explanation = explain(network, batch, methods=methods, seed=tested.seed)
+            board.add(believable(explanation), *known, source=source, fakes=kind)
         blind = baselines(batch.cpu().numpy(), ids, seed=tested.seed)
         alone = {name: {INPUT: values} for name, values in blind.items()}
         board.add(alone, *known, source="baseline", fakes=kind)
-    return board
+    return board, explanation.titles
 
 
 def untrained(detector: Detector, seed: int) -> Detector:

@@ -15,7 +15,7 @@ other fakes. Three questions follow, in this order:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -52,6 +52,7 @@ class Verdict:
         map finds its own image's mask better than other persons'; ``belief``.
     best : the row with the highest score among those believed, else among all, chosen on the same
         images; None without any.
+    titles : methods that bear another name on this model than elsewhere, in words.
     """
 
     kind: str
@@ -63,6 +64,7 @@ class Verdict:
     levels: dict[str, float]
     maps: pd.DataFrame
     best: Mapping[str, Any] | None
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def believed(self) -> int:
@@ -101,13 +103,20 @@ class Verdict:
             "believed": self.believed,
             "best": best,
             "levels": self.levels,
+            "titles": dict(self.titles),
             "gate": dict(self.gate),
             "claim": self.claim,
         }
 
 
 def judge(
-    board: pd.DataFrame, kind: str, *, fakes: int, passed: int, gate: Mapping[str, Any]
+    board: pd.DataFrame,
+    kind: str,
+    *,
+    fakes: int,
+    passed: int,
+    gate: Mapping[str, Any],
+    titles: Mapping[str, str],
 ) -> Verdict:
     """Decide what can be believed, from a table of ``Leaderboard.table()``.
 
@@ -116,6 +125,7 @@ def judge(
     board : may hold other kinds of fakes too, or no row of this one if too few pass.
     fakes, passed : how many fakes there are of the kind, and pass the gate one by one.
     gate : ``model_gate`` on all fakes of the kind.
+    titles : of methods that bear another name on this model.
     """
     own = board[board["fakes"] == kind] if len(board) else board
     trained = own[own["source"] == "trained"] if len(own) else own
@@ -142,9 +152,8 @@ def judge(
     maps["belief"] = good.map({True: scope, False: Belief.NONE})
     among = maps[good] if good.any() else maps
     best = among.loc[among["score"].idxmax()].to_dict() if among["score"].notna().any() else None
-    return Verdict(
-        kind, scope, fakes, passed, scored, gate, levels, maps.reset_index(drop=True), best
-    )
+    maps = maps.reset_index(drop=True)
+    return Verdict(kind, scope, fakes, passed, scored, gate, levels, maps, best, titles)
 
 
 def with_beliefs(board: pd.DataFrame, verdict: Verdict) -> pd.DataFrame:
@@ -189,7 +198,7 @@ def _read(planted: Mapping[str, Any], kind: str, record: Mapping[str, Any]) -> V
         best = maps[named].iloc[0].to_dict()
     return Verdict(
         kind, Belief(record["scope"]), record["fakes"], record["passed"], record["scored"],
-        record["gate"], record["levels"], maps, best,
+        record["gate"], record["levels"], maps, best, record["titles"],
     )  # fmt: skip
 
 

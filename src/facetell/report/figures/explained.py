@@ -1,8 +1,7 @@
 """Every figure of one explained detector, one after the other."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from matplotlib.figure import Figure
 from scipy.special import expit
@@ -41,10 +40,13 @@ class Shown:
     steps: int
 
     @classmethod
-    def of(cls, model: str, data: str, defined: Sequence[str], suite: Mapping[str, Any]) -> "Shown":
-        """From a suite of the parameters; costly methods only where it has them."""
-        methods = [name for name in defined if suite["costly"] or not METHODS[name].costly]
-        return cls(model, data, methods, **suite["activation"])
+    def of(
+        cls, model: str, data: str, defined: Sequence[str], costly: bool, **activation: int
+    ) -> "Shown":
+        """From the methods that are defined for the model; those of many forward passes only if
+        ``costly``. ``activation`` are layers, channels and steps."""
+        methods = [name for name in defined if costly or not METHODS[name].costly]
+        return cls(model, data, methods, **activation)
 
     @property
     def about(self) -> str:

@@ -104,6 +104,13 @@ def _sentences(verdicts: Mapping[str, Verdict]) -> list[str]:
         )
     if absent:
         said.append(f"Fewer than {LEAST} fakes pass, so nothing is said: {', '.join(absent)}.")
+    named = [
+        f"{words(method)} of {model} is {title}"
+        for model, one in shown.items()
+        for method, title in one.titles.items()
+    ]
+    if named:
+        said.append(f"Note: {'; '.join(named)}.")
     return [*said, "Across: layers in forward order; a wide cell is a map of the input."]
 
 
