@@ -112,7 +112,6 @@ class ExplainSuite(Section):
     planted: int = Field(ge=1)
     permutations: int = Field(ge=1)
     trials: Trials
-    activation: Activation
 
 
 class Explain(Section):
