@@ -9,7 +9,6 @@ models/.
 """
 
 import argparse
-import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ import pandas as pd
 import torch
 
 import pipeline  # noqa: F401  (puts this checkout's library first)
+from facetell.common.files import read_json
 from facetell.dataset.demo import packed_demo
 from facetell.dataset.rendered import RenderedSet
 from facetell.explain.test_set import TestSet
@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--singles", type=int, default=60)
     parser.add_argument("--most", type=int, default=200)
     options = parser.parse_args()
-    said = json.loads(Path(f"metrics/explain/{options.model}.json").read_text())["planted"]
+    said = read_json(f"metrics/explain/{options.model}.json")["planted"]
     named = {kind: verdict.best for kind, verdict in stored(said).items() if verdict.best}
     methods = sorted({row["method"] for row in said["leaderboard"] if row["source"] == "trained"})
     detector, card = load(f"models/{options.model}.safetensors")

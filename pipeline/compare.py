@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from facetell.common.figure_style import save
-from facetell.common.files import read_json, whole, write_csv, write_json
+from facetell.common.files import read_json, write_csv, write_json, write_text
 from facetell.curves import Curves, curves_of
 from facetell.evaluation.frequency_sensitivity import sensitivity
 from facetell.evaluation.learning_curve import by_epoch
@@ -63,8 +63,7 @@ def main() -> None:
     found = tables(scores, log, OurData.of(name, data))
     write_tables(found | {"pairs": pairs})
     text = report(scores, data, name, found, pairs, headline)
-    with whole(paths.REPORT) as path:
-        path.write_text(text + "\n" + explain_report(looked), encoding="utf-8")
+    write_text(paths.REPORT, text + "\n" + explain_report(looked))
     write_json(paths.SUMMARY, summary(scores[headline]), digits=4)
 
 

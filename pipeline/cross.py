@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from facetell.common.errors import UserError, brief
-from facetell.common.files import whole, write_csv
+from facetell.common.files import write_csv, write_text
 from facetell.common.progress import progress
 from facetell.images.spectra import NETWORK
 from facetell.report.cross.lock import Stale, origin
@@ -115,8 +115,7 @@ def write(made: Mapping[str, list[Table]], not_used: list[str]) -> None:
     for kind, found in made.items():
         if found:
             write_csv(paths.CROSS / f"{kind}.csv", long_form(found), digits=6)
-    with whole(paths.CROSS / "cross.md") as path:
-        path.write_text(cross_report(made, not_used), encoding="utf-8")
+    write_text(paths.CROSS / "cross.md", cross_report(made, not_used))
 
 
 def experiments(commits: int) -> Iterator[Experiment]:

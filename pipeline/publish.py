@@ -21,7 +21,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from facetell.common.errors import UserError
 from facetell.common.figure_style import plt
-from facetell.common.files import read_json, whole
+from facetell.common.files import read_json, whole, write_text
 from facetell.evaluation.model_scores import margins_of
 from facetell.evaluation.predictions import CONTROL, read
 from facetell.explain import default_layer, explain
@@ -58,8 +58,7 @@ def main(*arguments: str) -> None:
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         if (filled := fill(text)) != text:
-            with whole(page) as temporary:
-                temporary.write_text(filled, encoding="utf-8")
+            write_text(page, filled)
             print(f"{page}: results brought up to date")
     if not options.tables:
         for name, draw in DRAWINGS.items():

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
-from facetell.common.files import write_json
+from facetell.common.files import read_json, write_json
 from facetell.models.detector import Detector
 from facetell.training.recipe import Recipe
 
@@ -46,7 +46,7 @@ def autocast_dtype(
     if not has_bfloat16():
         return torch.float32  # emulated: slower by far, and slow to find out
     file, key = _cache_file(), _key(network, recipe)
-    known: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    known: dict[str, Any] = read_json(file) if file.exists() else {}
     if key not in known:
         known[key] = round(bfloat16_gain(detector, recipe, device), 3)
         write_json(file, known)
