@@ -34,6 +34,9 @@ class Evaluation:
 
     values : the numbers. draws : their bootstrap draws, (R,). intervals : [low, high] of 95%.
     left_out : the numbers that were omitted, with the reason.
+
+    >>> Evaluation({"auc": 0.9}, intervals={"auc": [0.8, 0.95]}).numbers()
+    {'auc': 0.9, 'interval': {'auc': [0.8, 0.95]}}
     """
 
     values: dict[str, float]
