@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The jobs that are typed most, on every operating system: ``python tasks.py JOB [ARGUMENTS]``.
 
 Where there is make, ``make JOB`` is the same. Everything runs in .venv, which is made on first use.

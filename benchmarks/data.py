@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The data stages against the number of images: time, memory, and what dvc adds.
 
 Run: python -m benchmarks.data [--counts 10000 100000] [--size 256]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Explanations of all layers: time against plain forward passes, captum and grad-cam.
 
 Run: python -m benchmarks.explain [--models resnet50 efficientnet_b0] [--size 224] [--batch 4]

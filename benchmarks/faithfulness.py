@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The imputation of ROAD, ours against grad-cam's, on the same masks; the fastest round counts.
 
 Run: python -m benchmarks.faithfulness [--sizes 64 128 224] [--rounds 5]

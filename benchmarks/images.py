@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images that the benchmarks make for themselves: photo-like JPEGs in folders, and packed."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading images: packed file against a folder of files, with a warm and a cold page cache.
 
 Run: python -m benchmarks.loading [--images 4000] [--size 256]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Peak memory of one training epoch and one scoring pass, against the number of packed images.
 
 Run: python -m benchmarks.memory [--size 64] [--counts 2000 20000]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Training steps with malloc's own habits, and with the memory kept as the stages keep it.
 
 Run: python -m benchmarks.memory_reuse [--model mobilenetv2_100] [--size 224]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Do maps that won on the test images win on fakes that nobody has seen?
 
 Run: python -m benchmarks.planted [--model resnet50] [--seed 1] [--singles 60] [--most 200]

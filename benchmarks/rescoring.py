@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Recomputing every number from stored predictions: time and memory, intervals included.
 
 Run: python -m benchmarks.rescoring [--images 20000] [--models 15] [--suite full] [--resamples 1000]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Training speed against a plain PyTorch script, and what the loader can deliver.
 
 Run: python -m benchmarks.training [--models resnet50] [--size 224] [--images 256]

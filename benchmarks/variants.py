@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scoring a suite of perturbed test images, against the network alone and against a plain script.
 
 Run: python -m benchmarks.variants [--suite full] [--images 32] [--model resnet50] [--size 224]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How docstrings become Markdown for the API reference: sections, definitions, examples.
 
 Ours follow numpydoc in their sections, but describe an argument in prose (``images : float (B, 3,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The stages of dvc.yaml, one module each. Only here are parameters read and paths known.
 
 The library is imported from the checkout that a stage stands in: dvc runs queued experiments in a

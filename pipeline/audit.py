@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """audit: how well shortcuts predict the label, what is in the sets, and figures of both."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """baseline: fit the linear spectral classifier, which stands beside the networks in every table."""
 
 from facetell.common.files import write_json

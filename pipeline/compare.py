@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """compare: tables, paired tests, curves and figures over the models that params.yaml selects, and
 the headline."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compose conf/ into params.yaml, as ``dvc exp run`` does and ``dvc repro`` does not."""
 
 import sys

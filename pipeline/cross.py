@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cross tables from finished experiments, the last commit and the workspace: no stage, a command.
 
 ``python -m pipeline.cross [-n COMMITS]`` writes metrics/cross/. What a number was made with is read

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """explain: where one detector looks, whether its maps can be believed, as figures and numbers."""
 
 import pandas as pd

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """fetch: get the archives of every set, into data/raw/<name>/<set>/."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """pack: one memory-mapped file of encoded images per split."""
 
 from contextlib import ExitStack

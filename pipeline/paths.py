@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where each file of the pipeline lies, relative to the repository; dvc.yaml has the same paths."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """predict: margins of one detector on validation and test images, and on every test variant."""
 
 import pandas as pd

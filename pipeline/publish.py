@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """publish: the result tables and pictures of README and docs, from finished results: no stage, a
 command.
 

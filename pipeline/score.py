@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """score: every number of one model, recomputed from its stored predictions."""
 
 import pandas as pd

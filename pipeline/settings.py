@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The parameters of params.yaml as typed values: what each means stands in conf/.
 
 A stage that reads a wrong value stops with one line that names the key.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """split: look at every image, give each a split, and stop where a face is on two sides."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How every stage starts, and how its errors reach a person."""
 
 import sys

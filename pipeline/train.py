@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """train: fit one network; its checkpoint and threshold come from validation images alone."""
 
 import shutil

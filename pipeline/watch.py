@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """watch: note names, sizes and dates of your own files, so that dvc sees when they change.
 
 dvc compares what it declares; files outside of the repository are not among them.

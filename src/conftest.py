@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The examples in docstrings run in an empty folder of their own."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Settings and fixtures of all tests; what they make things with is in support.py."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the code must not leave to the operating system, because they differ."""
 
 import ast

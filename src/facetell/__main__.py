@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``python -m facetell``, for where the command is not on the path."""
 
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """facetell explain: one's own photo as in the evaluation, and one clear error for bad input."""
 
 import io

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Several processes train as one: the same weights from the same batches."""
 
 import dataclasses

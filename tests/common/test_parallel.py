@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Work shared by processes: the order of the results, and files that are opened once."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Settings that users write: one line that names every wrong one, and what would be right."""
 
 from typing import Literal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Curves against scikit-learn, hand-worked cases, and images that really are repeated."""
 
 import doctest

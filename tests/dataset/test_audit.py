@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The audit: planted shortcuts are found and named, and nothing else is."""
 
 import io

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From archives to a manifest: platforms, several sets as one, treated images."""
 
 import io

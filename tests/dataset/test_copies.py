@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Copies of a picture are found whatever was done to them, and nothing else is called a copy."""
 
 import io

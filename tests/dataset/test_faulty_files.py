@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Damaged images are set aside with a reason and reach no packed file; odd ones are used.
 
 The stages run as in the pipeline, in a workspace of their own, on archives that hold ten images

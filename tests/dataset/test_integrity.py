@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Outputs are the same bytes for the same data, whole or as they were, and true to the data."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Leaks: what shows the same face on two sides of a split is found, listed and dropped."""
 
 import io

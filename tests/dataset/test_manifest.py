@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The manifest: what is set aside, what it must hold, and the schema that it satisfies."""
 
 import numpy as np

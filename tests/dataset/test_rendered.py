@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks the rendered demo set: nothing trivial tells the classes apart, masks are exact, and the
 archive depends on its arguments only."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Splits: by face, official ones as they are, and what is trained on and tested."""
 
 from dataclasses import replace

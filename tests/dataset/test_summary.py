@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What metrics/data.json says is in the data, above all whether the images are rendered."""
 
 import pandas as pd

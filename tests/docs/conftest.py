@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the commands and snippets of the pages find when they run."""
 
 import shutil

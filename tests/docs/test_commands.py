@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every command of the pages: it parses, its parameters compose, and the cheap ones are run."""
 
 import argparse

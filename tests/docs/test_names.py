@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What README, docs and CONTRIBUTING name exists: files, folders, modules, links."""
 
 import importlib

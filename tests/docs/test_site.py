@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the site is built from, as far as it can be tried without building it (``make docs``)."""
 
 import importlib.util

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Python of the pages runs, page by page, on a small trained detector and small images."""
 
 import shutil

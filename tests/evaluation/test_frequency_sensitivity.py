@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a detector is without a band of frequencies, on a table that is worked by hand."""
 
 import numpy as np

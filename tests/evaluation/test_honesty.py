@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Selection never sees the test labels: with poisoned ones, nothing changes but the scores."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scores of one model from stored predictions: parts, paired drops, flips, and foreign files."""
 
 import json

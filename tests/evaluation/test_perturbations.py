@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every perturbation does what its name says, measured on pixels, and the same for the same id."""
 
 import io

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stored predictions say what they hold, and foreign files are told apart."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What breaks a detector, as a table and in words, on numbers that are worked by hand."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every test image is scored once per variant, as if perturbed by itself.
 
 The batches are smaller here than the set, so that there are several, the last one not full.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Grad-CAM, saliency and their like against captum, at every layer of every network.
 
 captum works layer by layer; here one call to explain() serves them all. The network-wide test asks

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """explain(): closed forms, batches, what it leaves alone, and bad input."""
 
 import copy

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Methods with passes of their own: captum, definitions by hand, closed forms, refusals."""
 
 import copy

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nobody draws with a seed or a number of resamples of its own where the parameters have one.
 
 A default in the library shadows the parameter as soon as a caller forgets to pass it, and nothing

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What goes wrong in the obvious way, shown beside what explain() does."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Archives: what is not to be trusted is refused, and a damaged entry is not the end."""
 
 import pytest

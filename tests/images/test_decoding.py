@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Odd and broken images: what is sensible is converted, the rest refused with a reason."""
 
 import io

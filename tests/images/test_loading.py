@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Batches: every image once, whatever the workers; the middle of each, undistorted."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Packed files: the original bytes, in the order of the manifest, and the same ones again."""
 
 import pytest

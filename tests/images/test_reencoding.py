@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Laundering costs what was published for each network, and harmonising leaves no trace of a file.
 
 What is compared with the published numbers are rendered faces that never were JPEG.

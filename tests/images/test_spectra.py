@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Spectral features: against gratings, scipy, and white noise."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Do 95% intervals hold the truth 95 times in 100? A thousand test sets of which it is known.
 
 It takes two minutes, so it runs on request only:

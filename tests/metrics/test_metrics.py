@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Numbers against hand-worked cases, scikit-learn, scipy, and images that really are repeated."""
 
 import json

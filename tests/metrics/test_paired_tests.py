@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Paired tests against scipy, all sign flips, closed formulas and repeated images."""
 
 from itertools import product

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The images of a curve: what they must be, and what leaves their verdicts as they are."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Saved detectors come back whole, and the same weights are the same bytes."""
 
 import dataclasses

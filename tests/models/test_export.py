@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every network of conf/model as ONNX: the same logits, the card in the file; else no file."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every network: exact size, right shapes, clear refusals."""
 
 import pytest

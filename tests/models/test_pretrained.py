@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Weights from files: older names, other class counts and sizes, and what is refused."""
 
 import os

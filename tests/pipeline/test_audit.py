@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The audit stage says whether images are rendered, whatever a choice of data is called."""
 
 import pandas as pd

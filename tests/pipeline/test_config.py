@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Configuration: what is committed is what conf/ composes to, and stages declare what they use."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The commands of the README in a throw-away clone, on a tiny configuration.
 
 One clone serves the whole file, in order: each test stands on the state that the last one left.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """dvc.yaml names just the code that each stage uses, as the imports in the code tell.
 
 dvc reruns a stage only for what it declares: a forgotten file means stale results, and a

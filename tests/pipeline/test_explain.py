@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The explain stage and what compare makes of it, on made-up images of which the truth is known."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Typed parameters: what is read, and what a wrong value is answered with."""
 
 from pathlib import Path

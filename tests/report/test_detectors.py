@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The compare stage on stored predictions of made-up detectors: what it writes, and from what."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Figures of simulated models: what is drawn where, and that equal figures are equal files."""
 
 import os

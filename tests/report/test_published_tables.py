@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The reports' tables and the learning curves of made-up trainings, against hand-worked cases."""
 
 import re

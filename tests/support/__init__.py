@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small images, archives and packed sets that the tests make for themselves."""
 
 import io

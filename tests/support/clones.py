@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Throw-away clones of the repository, in which tests run its commands on a tiny configuration."""
 
 import json

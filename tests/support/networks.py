@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small networks of every family, and an independent view of their layers."""
 
 import copy

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pages of the manual, and the blocks of code in them."""
 
 import re

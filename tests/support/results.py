@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Made-up results, as the files of metrics/ have them."""
 
 import json

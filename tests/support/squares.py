@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A made-up test set whose fakes carry a bright square, and a network that looks at just that."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Short trainings on the packed set of the tests."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Exact parameter counts of the networks, and the arguments that make them small."""
 
 PARAMETERS = {

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Augmentations: the published order and settings, what they do to pixels, and refusals."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checkpoints: a killed training goes on to the same bits, and no other takes up its state."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a training cost: against a count by hand."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Precision: measured once per machine, and without a trace."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Recipes: a wrong setting is one line that names it."""
 
 import json

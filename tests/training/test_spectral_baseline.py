@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The spectral baseline: it finds a faint trace, and is the regression that it says."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Training: it learns, resumes to the same bits, and never sees a test image."""
 
 import dataclasses

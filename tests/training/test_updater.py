@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Updates: micro-batches add up to the batch."""
 
 import dataclasses

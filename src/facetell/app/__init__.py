@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a person calls: the command line, and a photo of one's own."""

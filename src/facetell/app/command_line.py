@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command ``facetell``: what is done with trained detectors outside the pipeline."""
 
 import argparse

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A user's own photo: verdict, and where the detector looked, as in the evaluation."""
 
 from collections.abc import Iterator, Sequence

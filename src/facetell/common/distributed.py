@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Training by several processes, or several machines, as if it were one process.
 
 Processes find each other by the environment variables of torchrun (RANK, WORLD_SIZE, LOCAL_RANK,

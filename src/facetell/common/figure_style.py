@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One look for all figures: colour-blind safe, legible at page width, fixed colour per model."""
 
 import os

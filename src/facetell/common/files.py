@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Outputs are written whole or not at all: under a temporary name, then renamed."""
 
 import errno

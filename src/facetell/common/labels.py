@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The names of splits and classes, in one order throughout."""
 
 SPLITS = ("train", "valid", "test")

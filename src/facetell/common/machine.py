@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The machine that tensors are computed on, and how it is best used."""
 
 import ctypes

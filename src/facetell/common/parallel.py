@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Work on many images, shared by processes, in order and with few of them in memory."""
 
 import warnings

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One progress bar for everything that takes long; quiet where output is not a terminal."""
 
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Seeds that depend on what they are for, not on the order in which things are drawn."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Settings that users write, checked by pydantic, with errors that a person can read."""
 
 import re

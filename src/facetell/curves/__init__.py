@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Curves that are computed once, then drawn, stored or compared: in a notebook or by ``compare``.
 
 They are like scikit-learn's displays, but computing them needs no matplotlib, their 95% bands take

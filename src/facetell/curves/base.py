@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What all curves share: how they are computed from predictions, and what they offer."""
 
 from abc import ABC, abstractmethod

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Detection error trade-off."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What curves over all thresholds share: ROC, DET and precision-recall.
 
 Points go by falling threshold, the first above all images. Bands are pointwise: at each value of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reliability diagram: the share of fakes against P(fake)."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Receiver operating characteristic."""
 
 from dataclasses import dataclass

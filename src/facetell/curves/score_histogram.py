@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Histogram of the scores of both classes."""
 
 from dataclasses import dataclass

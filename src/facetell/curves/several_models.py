@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """All curves of several models on the same test images, as objects and as tables."""
 
 from collections.abc import Mapping

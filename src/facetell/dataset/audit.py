@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How well shortcuts tell the label: what a detector may learn instead of what makes a face fake.
 
 A shortcut is a property of the file or of the whole picture, such as its size or JPEG quality. Each

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From the rows of some sets to one manifest that can be trusted: the work of the `split` stage."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Copies of one picture under different names: found by perceptual hash, confirmed by pixels.
 
 The hash is the 256-bit pHash of the imagehash library (signs of the lowest 16 x 16 DCT

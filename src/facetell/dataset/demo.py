@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rendered set, ready to learn from: what the stages fetch, split and pack do, in one call."""
 
 from pathlib import Path

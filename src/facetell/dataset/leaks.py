@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The leak gate: nothing that shows the same face may stand on two sides of a split.
 
 Compared across all sets: the file (sha256), the picture (perceptual hash), the person, the stem

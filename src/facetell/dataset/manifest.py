@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The manifest: one row per usable image of all sets, with what its file says of itself.
 
 Order of work: rows of each set (``facetell.dataset.layouts``), what each file is (``look_at``), its

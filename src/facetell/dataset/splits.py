@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who is trained on and who is tested: official splits as they are, the others drawn by face.
 
 What shows the same face (person, stem, FFHQ number, the same file, a copy of the picture) is one

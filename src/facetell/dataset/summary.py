@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is in a data set, in numbers: the content of metrics/data.json."""
 
 from collections.abc import Mapping

@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a detector to stored predictions and all numbers of it, clean and perturbed."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Frequency sensitivity: how good a detector is without some of the spatial frequencies."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Learning curves on the test images, which training itself never looks at."""
 
 import pandas as pd

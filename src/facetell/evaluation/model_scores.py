@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """All numbers of one model, recomputed from its stored predictions: clean test images, variants of
 them, and the parts of the set (generator, psi, platform, data set, planted artefact)."""
 

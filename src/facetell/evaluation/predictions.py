@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stored predictions: one row per image and variant, from which every number is recomputed."""
 
 import json

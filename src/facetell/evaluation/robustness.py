@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What breaks a detector: its numbers on every variant of the test images, as a table and in words.
 
 A variant is a perturbation at one level. Drops are clean minus variant, on the same images. Probes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scores of every variant of the test images: perturbed copies, and twins without artefacts."""
 
 from collections.abc import Callable, Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a detector looks: raw, signed maps of any layer of any network, by many methods."""
 
 from facetell.explain.activation.channels import Channels, top_channels

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """explain(): any of the methods, at any layers, for a batch of images."""
 
 from collections.abc import Iterable, Mapping, Sequence

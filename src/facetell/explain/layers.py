@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Layers by name, and their outputs as maps (B, C, h, w) whatever their layout.
 
 The layout follows from the shape and from what the network declares, as timm's do:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an explanation is: raw maps by method and layer, each with a status."""
 
 from dataclasses import dataclass, field

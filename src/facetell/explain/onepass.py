@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One forward and one backward pass for the maps of all layers and of the input.
 
 Each layer's output is copied as it passes: later layers work on the copy, in place if they like,

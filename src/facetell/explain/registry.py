@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The methods by name. A new one is one function under ``@register``.
 
 Kinds, and what their functions take and give:

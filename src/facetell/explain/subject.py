@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The model as it is explained: what is called, what its layers are, and how it is left alone."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A detector with the test images that it is explained on: what travels together."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading zip archives without unpacking them, and refusing those that are not to be trusted.
 
 A data set is one zip or a folder of several, seen as one.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Image bytes to upright 8-bit RGB, whatever a camera, phone or web page made of them.
 
 Anything that cannot be turned into pixels faithfully raises ``Unusable`` with the reason, so that

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From packed bytes to batches of pixels, for training and for scoring alike."""
 
 from collections.abc import Callable, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Packed images: one Arrow IPC file per split, memory-mapped, the encoded bytes kept as they were.
 
 Row: id, label (1 = fake), image (bytes of the file), and for the rendered set also the mask (PNG,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writing of packed images (see ``facetell.images.packed``): as they are in the archive, or
 treated."""
 

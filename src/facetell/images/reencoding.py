@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images encoded anew: as a social network would, or all of a set in the same way.
 
 Laundering follows what was measured for uploads to the successor of TrueFace: Facebook JPEG

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a picture's frequencies say: azimuthal power spectrum and log-DCT bands.
 
 Generators leave traces in the spectrum (Durall, Keuper and Keuper 2020, the azimuthal average;

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether a score means what it says: P(fake) = sigmoid(margin) against the share of fakes.
 
 Expected calibration error over bins of equal width (Naeini et al. 2015) of P(fake), and

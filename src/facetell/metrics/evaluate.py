@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The numbers of one test set, with 95% intervals, from labels, margins and a frozen threshold.
 
 Label 1 = fake; rates are in [0, 1]. Biometric terms follow ISO/IEC 30107-3: a fake is an attack

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How sure a number is: 95% intervals that take a person, not an image, for an observation.
 
 Plain rates have Wilson's (1927) interval at the effective number of images (Kish 1965: the number

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Proper scoring rules: what each image's score costs, given what the image is.
 
 Labels: 1 = fake, 0 = real. Margins: fake logit - real logit; P(fake) is their sigmoid.

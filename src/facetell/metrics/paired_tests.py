@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Is one detector better than another, on the same test images?
 
 Accuracy at each detector's threshold is compared by McNemar's test (1947, exact), AUC by the test

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images ranked by their score: the base of every curve, of AUC, and of the choice of a threshold.
 
 Labels: 1 = fake, 0 = real. Margins: fake logit - real logit; the score is their sigmoid, and since

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a detector said of labelled images: the one value that every curve is computed from."""
 
 from dataclasses import dataclass, field

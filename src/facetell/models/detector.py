@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A detector: a network together with all that is needed to use it rightly elsewhere."""
 
 import json

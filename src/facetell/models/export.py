@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Detectors as ONNX, for use without PyTorch; a file is kept only if it computes the same.
 
 The file takes ``image``, float RGB in [0, 1] of shape (B, 3, S, S), any B, and gives ``logits``

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every network is built by ``timm.create_model``; ours are registered with timm on import.
 
 A family of networks of ours is one module of ``facetell.models.networks``: a new file is enough.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scores of a detector, as margins: the fake logit minus the real logit."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Weights from a file, into a network of two classes and perhaps another input size."""
 
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which layers of a network its explanations are made at.
 
 Networks of ours list them in ``feature_info``, as timm's do; an entry with ``"default": True`` is

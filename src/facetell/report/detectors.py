@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ``compare`` says of the selected models: a dozen numbers, and a report in words."""
 
 from collections.abc import Mapping

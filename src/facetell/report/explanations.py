@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the explain stage found, in words: where detectors look, and which maps can be believed."""
 
 from collections.abc import Mapping

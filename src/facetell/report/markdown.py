@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Markdown tables, as the reports have them."""
 
 from collections.abc import Iterable, Sequence

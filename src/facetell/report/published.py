@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The numbers that four reports print, as data, each with the setting it was obtained with.
 
 Percentages, gigabytes and seconds are as printed. A setting that a publication does not state is

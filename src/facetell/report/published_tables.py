@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tables of our numbers beside the published ones, for the selected models.
 
 Frames of numbers, for CSV files and for ``facetell.report.sections.beside`` to word: rates in

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Numbers as the reports word them: rates, intervals, sizes."""
 
 from collections.abc import Callable, Mapping

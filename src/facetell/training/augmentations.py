@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Augmentations of training images, by the names that recipes use.
 
 Each takes and returns uint8 (3, S, S). A recipe that names several applies them in turn.

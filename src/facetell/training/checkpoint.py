@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is saved of a training after every epoch, so that a killed one goes on where it was."""
 
 from collections.abc import Callable, Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is trained on which images, and on which machine."""
 
 from dataclasses import dataclass, field

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Optimisers and learning-rate schedules, by the names that recipes use."""
 
 from collections.abc import Callable, Iterable

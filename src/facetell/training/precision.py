@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The number format of the forward and backward pass: chosen by hand, or measured.
 
 On a processor, bfloat16 doubles the speed of some networks and halves that of others (depthwise

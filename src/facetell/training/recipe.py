@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A training recipe: every setting of a training, with what it means and what it may be."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The linear spectral baseline: what a detector must beat before its depth means anything."""
 
 import time

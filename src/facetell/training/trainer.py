@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Training: one loop for every network; the epoch and the threshold are chosen on validation."""
 
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One update of the weights: a batch through the network and back.
 
 A batch may be too large for the memory (it goes through in micro-batches), computed in half

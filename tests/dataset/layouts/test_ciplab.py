@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kaggle's real-and-fake-face-detection from names alone."""
 
 from types import SimpleNamespace

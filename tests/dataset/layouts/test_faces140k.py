@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The layout of Kaggle's 140k faces: its labels are turned round, its listings are checked."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A user's folders: which names are understood, and what is missing."""
 
 import pytest

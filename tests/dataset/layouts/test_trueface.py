@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TrueFace from names alone: class, generator, psi, platform, stem and split."""
 
 import random

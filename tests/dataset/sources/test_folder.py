@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A user's folder as one archive."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The real Kaggle client against a server on this machine; nothing leaves it."""
 
 import base64

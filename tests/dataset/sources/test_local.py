@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An archive that the user has: checked before it is copied."""
 
 import pytest

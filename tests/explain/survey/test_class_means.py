@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Streaming moments against numpy, the permutation test's labels, power and false alarms."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Regions of the aligned face: a partition that holds on faces; shares, rankings, sentences."""
 
 import io

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A whole test set explained: a network that looks at one square, on fakes that carry it."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kendall's tau of two rankings of maps: known orders, direction, intervals, pairing."""
 
 import numpy as np

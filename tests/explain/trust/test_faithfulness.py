@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Deletion, insertion and ROAD against closed forms and a dense solution; ties; seeds."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tables of numbers per image: means, intervals by person, what is undefined."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Closed forms of the measures against planted truth, ties, gates, baselines and the table."""
 
 import itertools

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parameter randomisation: the order, the copy, the seeds; correlations against oracles."""
 
 import numpy as np

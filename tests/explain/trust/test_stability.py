@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Max-sensitivity of models whose change is known, and change of maps beside change of margins."""
 
 import numpy as np

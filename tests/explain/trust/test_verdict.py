@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which maps are believed, and on which fakes: worked by hand; stored and read back the same."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cross tables: what may stand in one, how it reads, and the command in a throw-away clone."""
 
 import hashlib

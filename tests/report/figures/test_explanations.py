@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Figures of explanations made of arrays: what is drawn, on which scale, and what is refused."""
 
 import numpy as np

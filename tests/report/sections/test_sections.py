@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the report says: of what, under which condition, and with the constants of the code."""
 
 import pandas as pd

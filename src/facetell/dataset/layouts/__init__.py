@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How data sets are laid out: one module each, from an archive to one row per image.
 
 A layout's ``rows(archive)`` returns a frame with the columns ``ROW``, those left out that the set

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kaggle's "Real and Fake Face Detection": faces that experts put together from several photos.
 
 https://www.kaggle.com/datasets/ciplab/real-and-fake-face-detection, Computational Intelligence and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The embedded rendered set: an ``index.csv`` beside images, masks and twins."""
 
 import io

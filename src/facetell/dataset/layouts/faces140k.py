@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kaggle's "140k Real and Fake Faces": three csv files give the official splits.
 
 In those files label 1 means real; here, as everywhere in facetell, 1 means fake. Names of real

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A user's folders: ``{train,val,valid,test}/{real,fake|synthetic}`` or just ``{real,fake}``."""
 
 from pathlib import PurePosixPath

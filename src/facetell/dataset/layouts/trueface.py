@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TrueFace: FFHQ photos and StyleGAN faces, before and after Facebook, Telegram and Twitter.
 
 Boato et al., "TrueFace: a Dataset for the Detection of Synthetic Face Images from Social

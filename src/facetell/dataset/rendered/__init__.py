@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The embedded set `demo`: rendered faces (drawn from random numbers, not photos) with planted
 artefacts and exact masks, so that the pipeline runs without any download."""
 

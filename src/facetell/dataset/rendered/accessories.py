@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the rendered demo faces wear: clothes, glasses, earrings and the decoy patches (stickers,
 bandages, face paint) that occur in both classes alike."""
 

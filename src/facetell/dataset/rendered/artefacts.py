@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The seven kinds of artefact planted into rendered faces, one function each. Every function
 changes a noisy uint8 picture inside an exact mask and nowhere else."""
 

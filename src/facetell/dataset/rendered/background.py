@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Backdrops of the rendered demo faces: gradients, stripes, bokeh, foliage-like noise and more,
 all computed at the output size from the image's own random numbers."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The camera of the rendered demo faces: lens blur, sensor noise, JPEG and a platform's second
 JPEG, every setting drawn without knowledge of the class."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Drawing tools of the rendered demo faces: the head's coordinate frame, supersampled canvases,
 layers, smooth curves and value noise. Everything here makes drawings, never photos."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Puts one rendered (drawn, not photographed) face together: albedo by Pillow, light and skin
 texture by numpy, and separate layers for what an artefact may exchange."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Eyes, brows, nose, mouth and lines of age of the rendered demo faces."""
 
 from __future__ import annotations

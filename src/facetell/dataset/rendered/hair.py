@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hair, head wraps and beards of the rendered demo faces. No style hides the ear lobes, so an
 earring can be drawn on anybody and its place tells nothing about the class."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who is drawn and how: the identity of a fictitious person (kept over that person's images) and
 the view of one image. The faces are rendered, not photos; no person of these numbers exists."""
 

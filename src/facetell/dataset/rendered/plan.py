@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The plan of the rendered demo set: one row for every image before anything is drawn, balanced
 so that nothing but the planted artefacts tells the classes apart."""
 

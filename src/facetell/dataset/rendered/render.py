@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Renders one row of the demo plan to a JPEG, its artefact mask and its artefact-free twin."""
 
 from __future__ import annotations

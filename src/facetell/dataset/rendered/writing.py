@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes the rendered demo set as one zip file whose bytes depend on the arguments only."""
 
 from __future__ import annotations

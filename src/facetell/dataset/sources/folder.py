@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A user's own folder of images: packed as it is into one uncompressed zip."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kaggle data sets, through the official client and the user's own credentials.
 
 The client logs in, names the licence and gives the link. The bytes are fetched here, because the

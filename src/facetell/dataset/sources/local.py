@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An archive that the user already has: checked and copied, never changed."""
 
 import shutil

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What happens to images on their way: each perturbation is one function and one YAML line.
 
 The functions stand in modules by kind. Five of them are those of the UIUC report (its Tables 3 and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Perturbations of colour and light, pixel by pixel; definitions as in torchvision and Pillow."""
 
 import torch

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Perturbations that lose detail: blur, noise, fewer pixels, JPEG, and platforms' uploads."""
 
 from collections.abc import Callable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Filters that ask which spatial frequencies a detector uses (Yin et al. 2019, for Fourier).
 
 In the DCT an image continues as its mirror image, so that its edges are no jump with frequencies

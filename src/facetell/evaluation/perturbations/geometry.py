@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Perturbations that move pixels: crops, rotation, mirror."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The list of all perturbations, and suites of them: from lines of YAML to variants of images."""
 
 import inspect

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Operators that act on rows and columns alike, as one matrix on both sides of an image."""
 
 import torch

@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """What single channels respond to: activation maps and activation maximisation."""

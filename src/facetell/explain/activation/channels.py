@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Single channels of a layer: what a figure of activation maps shows."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Activation maximisation: an image of what raises a score most."""
 
 from collections.abc import Sequence

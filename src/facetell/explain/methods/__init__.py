@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Explanation methods, one family a module; each registers itself."""

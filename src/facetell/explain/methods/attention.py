@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a class token attends to, over all blocks: for networks whose attention joins all places."""
 
 from collections.abc import Iterator

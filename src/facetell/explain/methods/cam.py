@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CAM, where it is defined: a linear layer on the average over places of a layer's map."""
 
 from collections.abc import Iterable, Iterator, Sequence

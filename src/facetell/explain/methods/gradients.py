@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Means of many gradients with respect to the image."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Guided backpropagation, and its product with Grad-CAM.
 
 Both barely depend on the weights (Adebayo et al., Sanity Checks for Saliency Maps, NeurIPS 2018):

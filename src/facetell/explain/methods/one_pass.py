@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The methods that one forward and one backward pass serve at every layer together.
 
 ``a`` are a layer's activations and ``g`` the gradient of the score with respect to them, both

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Methods that change the image or a layer and watch the score: many forward passes per image."""
 
 import contextlib

@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a whole test set says of a detector: class means, face regions, examples."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Mean maps of real and of fake over a whole test set, and whether they differ.
 
 Mean and variance are streamed (Welford 1962; batches by Chan, Golub and LeVeque 1979). The test of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One image with all that was made of it: what figures of explanations are drawn from."""
 
 from collections.abc import Sequence

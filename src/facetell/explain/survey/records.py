@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What was found of one detector as JSON has it: numbers, intervals, sentences."""
 
 from typing import Any

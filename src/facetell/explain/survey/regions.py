@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which parts of a face a detector looks at: relevance against area, in an aligned frame.
 
 FFHQ photos, and all faces that StyleGANs made after them (140k among them), are cut by the same

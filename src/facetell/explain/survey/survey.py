@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a whole test set says of a detector: class means, face regions, examples.
 
 Images are explained once, batch by batch, and only sums and numbers are kept: memory does not grow

@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether a map can be believed: planted truth, faithfulness, sanity, stability."""

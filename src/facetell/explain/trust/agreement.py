@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Would a measure without truth have picked the maps that find the truth?
 
 Faithfulness can be measured on any photograph, planted truth only on rendered ones. Where both are

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Does the margin fall when the pixels go that a map calls relevant? Deletion, insertion, ROAD.
 
 Deletion and insertion: Petsiuk et al., "RISE" (BMVC 2018), here also on the margin, which does not

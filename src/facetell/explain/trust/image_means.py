@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Numbers per image of many maps, gathered batch by batch, as a table with intervals by person.
 
 Only numbers are kept, no map: a batch of 32 images with 200 maps costs some hundred kilobytes.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Maps against the truth: how much of the relevance lies where the artefacts were planted.
 
 Relevance mass accuracy and relevance rank accuracy: Arras et al., "CLEVR-XAI" (Information Fusion

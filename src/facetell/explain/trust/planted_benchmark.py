@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The planted-artefact benchmark of one detector: do its maps find what its verdicts rest on?"""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Does a map depend on what the network has learnt? Parameter randomisation, from the logits down.
 
 Adebayo et al., "Sanity Checks for Saliency Maps" (NeurIPS 2018), the cascading randomisation: the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Does a map stay when the picture hardly changes, and change when the verdict does?
 
 Max-sensitivity: Yeh et al., "On the (In)fidelity and Sensitivity of Explanations" (NeurIPS 2019).

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether maps deserve belief where no truth is planted: faithfulness, sanity, stability, on a
 sample of fakes, and how far these agree with planted truth where it is known."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which maps can be believed, and on which fakes: the one place that decides it.
 
 What is planted can only speak for fakes whose verdict it decides, so a map is scored on fakes that

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """RCNN and SepNet: the UIUC report's residual networks, of dense and of separable convolutions.
 
 Source: Keriotis, Jin and Bauer, "Explainability of Deep Computer Vision Models for AI-Generated

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SimpleNet: the small course network (three 7x7 convolutions, three linear layers).
 
 Source: the course reports on face-swap and synthetic face detection, layers as in their code.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Spectral: a linear classifier on the power spectrum and the DCT, the baseline for all others.
 
 Source of the features: see ``facetell.images.spectra``. It is fitted by

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Swin: SwinV2-tiny whose attention windows keep their share of the image at any size.
 
 Source: Liu et al., "Swin Transformer V2: Scaling Up Capacity and Resolution" (CVPR 2022), as timm

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ViT: DeiT-base with its 1000-way head kept and a small classifier stacked on it.
 
 Source: Touvron et al., "Training data-efficient image transformers & distillation through

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """XceptionBased: Xception with three further linear layers on top of its 1000-way classifier.
 
 Source: Chollet, "Xception: Deep Learning with Depthwise Separable Convolutions" (CVPR 2017), as

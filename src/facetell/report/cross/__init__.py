@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cross tables: detectors that differ in nothing but what they were trained on, tested on the same
 parts of the same data (platforms, sets, generators, psis).
 

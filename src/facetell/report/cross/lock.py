@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a result was made with, as dvc.lock of its experiment tells.
 
 params.yaml would not do: it may have been changed since.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cross tables in words: Markdown with ours beside what the TrueFace study printed."""
 
 from collections.abc import Iterable, Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One model of one experiment, and what it was trained on."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which runs may share a cross table, and its cells."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What single channels respond to: activation maps of examples, and images that maximise scores."""
 
 from collections.abc import Mapping, Sequence

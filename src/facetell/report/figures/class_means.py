@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Mean maps of real and of fake, and where their difference is significant."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ROC, DET and precision-recall curves of several models at a page's width."""
 
 from collections.abc import Iterable, Mapping

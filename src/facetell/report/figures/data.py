@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Figures of a data set: samples, augmentations, spectra, and what shortcuts tell of the label."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every figure of one explained detector, one after the other."""
 
 from collections.abc import Iterator, Sequence

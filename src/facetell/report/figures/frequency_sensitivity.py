@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Frequency sensitivity: how good each detector is without a band of frequencies."""
 
 import numpy as np

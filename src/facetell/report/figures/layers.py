@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every layer of one image, clean and after it was perturbed."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which method at which layer can be believed for which model, and which measures agree."""
 
 from collections.abc import Mapping

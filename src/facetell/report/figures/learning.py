@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Learning curves of several models, one or fifteen, at a page's width."""
 
 from collections.abc import Mapping

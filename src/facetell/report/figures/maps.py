@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One map, one cell: how images, saliency and signed maps are drawn, and what is not drawn.
 
 Signed maps are tinted onto the darkened image, white where nothing is said; magnitudes stand

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a detector looks at: relevance against area by face region."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What perturbations do to several models: numbers over levels, drops, and changed verdicts.
 
 Every figure takes the frame of ``facetell.evaluation.robustness.robustness``; frequency filters

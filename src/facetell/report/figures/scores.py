@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Score histograms and reliability diagrams: a panel for each model."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Contact sheets of many images with one map each, and of one image by many methods."""
 
 from collections.abc import Callable, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Our numbers beside those of the publications, with how to read either."""
 
 from collections.abc import Mapping

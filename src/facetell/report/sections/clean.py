@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The numbers of the test images as they are: ranking, operating points, calibration."""
 
 from collections.abc import Mapping

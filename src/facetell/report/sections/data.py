@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the detectors were trained and tested on, and which shortcuts the images offer."""
 
 from collections.abc import Mapping

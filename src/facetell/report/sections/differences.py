@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which differences between detectors are more than chance: paired tests in words and tables."""
 
 import pandas as pd

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parts of the test images: fakes by what was planted, by generator and psi; images by origin."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Perturbed test images: what breaks each detector, and which frequencies it depends on."""
 
 from collections.abc import Mapping
