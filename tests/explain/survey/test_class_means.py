@@ -73,7 +73,7 @@ def test_a_difference_is_found_where_it_is():
 def test_cells_are_differences_in_standard_deviations():
     means = made(1.0, 3)
     found = means.difference()
-    sums = pooled(found.map[None], 4)[0] / np.sqrt(means._all.variance)
+    sums = pooled(found.map[None], 4)[0] / np.sqrt(means.everyone.variance)
     np.testing.assert_allclose(found.cells, sums, rtol=1e-9)
 
 

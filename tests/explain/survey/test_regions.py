@@ -44,10 +44,10 @@ def test_regions_share_out_the_whole_picture(frame):
 
 
 def test_an_area_is_that_of_its_outline():
-    corners = regions._inside(regions._box(0.25, 0.5, 0.75, 0.625), 16)
+    corners = regions.inside(regions.box(0.25, 0.5, 0.75, 0.625), 16)
     assert corners[8:10, 4:12].all()
     assert corners.sum() == 16
-    oval = regions._inside(regions._oval(0.5, 0.5, 0.3, 0.2), 400).mean()
+    oval = regions.inside(regions.oval(0.5, 0.5, 0.3, 0.2), 400).mean()
     assert oval == pytest.approx(np.pi * 0.3 * 0.2, rel=0.01)
 
 

@@ -177,9 +177,9 @@ def test_a_prior_beats_the_area_share_but_not_masks_of_others():
 
 def test_masks_of_others_are_of_other_persons_and_do_not_depend_on_batches():
     table, truth, persons = board(others=50)
-    drawn = table._drawn("a", "p3")
+    drawn = table.others_of("a", "p3")
     assert not set(drawn) & {6, 7}
-    assert (drawn == table._drawn("a", "p3")).all()
+    assert (drawn == table.others_of("a", "p3")).all()
     one, _, _ = board()
     two, _, _ = board()
     maps = np.random.default_rng(1).random((80, 16, 16))

@@ -115,7 +115,7 @@ class ClassMeans:
     def __init__(self, labellings: Labellings, grid: int = GRID) -> None:
         self.labellings, self.grid = labellings, grid
         self.real, self.fake = Running(), Running()
-        self._all = Running()
+        self.everyone = Running()
         self._sums: np.ndarray = np.zeros(())
         self._counts = np.zeros(labellings.fake.shape[1])
         self._seen = np.zeros(len(labellings.fake), dtype=bool)
@@ -137,7 +137,7 @@ class ClassMeans:
         self.fake.add(maps[drawn[:, 0]])
         self.real.add(maps[~drawn[:, 0]])
         cells = pooled(np.asarray(maps, dtype=np.float64), self.grid)
-        self._all.add(cells)
+        self.everyone.add(cells)
         self._sums = self._sums + drawn.T.astype(np.float64) @ cells.reshape(len(cells), -1)
         self._counts += drawn.sum(axis=0)
 
@@ -150,20 +150,20 @@ class ClassMeans:
         """
         if not (self.real.n and self.fake.n):
             raise UserError("a difference of classes needs images of both, real and fake")
-        number, mean = self._all.n, self._all.mean.ravel()
+        number, mean = self.everyone.n, self.everyone.mean.ravel()
         counts = self._counts[:, None]
         fine = ((counts > 0) & (counts < number)).ravel()  # a part of the set may lack a class
         with np.errstate(divide="ignore", invalid="ignore"):
             # mean of fakes - mean of the others, from the sum over fakes and the mean over all
             differences = (self._sums / counts - mean) * (number / (number - counts))
-            spread = np.sqrt(self._all.variance.ravel())
+            spread = np.sqrt(self.everyone.variance.ravel())
             scaled = differences / np.where(spread > 0, spread, np.inf)
         scaled = scaled[fine]
         largest = np.abs(scaled).max(axis=1)
         cells = scaled[0]
         # the true labelling counts as one of them; ties within rounding count against it
         p = (largest[:, None] >= np.abs(cells) * (1 - 1e-9)).mean(axis=0)
-        shape = self._all.mean.shape
+        shape = self.everyone.mean.shape
         return Difference(
             map=self.fake.mean - self.real.mean,
             cells=cells.reshape(shape),

@@ -28,7 +28,7 @@ REGIONS = ("background", "hair", "ears", "skin", "brows", "eyes", "nose", "mouth
 REPLACED = ("left_eye", "right_eye", "nose", "mouth")  # as ciplab's manifest names them
 
 
-def _oval(x: float, y: float, rx: float, ry: float) -> Outline:
+def oval(x: float, y: float, rx: float, ry: float) -> Outline:
     turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     return tuple(zip((x + rx * np.cos(turn)).tolist(), (y + ry * np.sin(turn)).tolist(),
                      strict=True))  # fmt: skip
@@ -39,7 +39,7 @@ def _both(outline: Outline) -> tuple[Outline, Outline]:
     return outline, tuple((1 - x, y) for x, y in outline)
 
 
-def _box(left: float, top: float, right: float, bottom: float) -> Outline:
+def box(left: float, top: float, right: float, bottom: float) -> Outline:
     return ((left, top), (right, top), (right, bottom), (left, bottom))
 
 
@@ -49,17 +49,17 @@ _FFHQ: dict[str, tuple[Outline, ...]] = {
         ((0.14, 0.50), (0.15, 0.32), (0.20, 0.18), (0.30, 0.08), (0.42, 0.025), (0.50, 0.02),
          (0.58, 0.025), (0.70, 0.08), (0.80, 0.18), (0.85, 0.32), (0.86, 0.50)),
     ),
-    "ears": _both(_oval(0.205, 0.56, 0.045, 0.10)),
+    "ears": _both(oval(0.205, 0.56, 0.045, 0.10)),
     "skin": (
         ((0.24, 0.45), (0.25, 0.33), (0.30, 0.23), (0.38, 0.175), (0.50, 0.16), (0.62, 0.175),
          (0.70, 0.23), (0.75, 0.33), (0.76, 0.45), (0.755, 0.60), (0.73, 0.72), (0.66, 0.84),
          (0.58, 0.91), (0.50, 0.93), (0.42, 0.91), (0.34, 0.84), (0.27, 0.72), (0.245, 0.60)),
     ),
     "brows": _both(((0.27, 0.43), (0.29, 0.385), (0.36, 0.37), (0.45, 0.39), (0.455, 0.43))),
-    "eyes": _both(_oval(0.375, 0.473, 0.08, 0.042)),
+    "eyes": _both(oval(0.375, 0.473, 0.08, 0.042)),
     "nose": (((0.465, 0.45), (0.535, 0.45), (0.59, 0.62), (0.58, 0.655), (0.50, 0.67),
               (0.42, 0.655), (0.41, 0.62)),),
-    "mouth": (_oval(0.5, 0.742, 0.135, 0.062),),
+    "mouth": (oval(0.5, 0.742, 0.135, 0.062),),
 }  # fmt: skip
 
 # The renderer's own numbers: eyes at 0.47 and 0.119 beside the middle on average, brows at 0.408,
@@ -78,10 +78,10 @@ _DEMO: dict[str, tuple[Outline, ...]] = {
          (0.44, 0.885), (0.355, 0.81), (0.30, 0.71), (0.27, 0.58)),
     ),
     "brows": _both(((0.295, 0.425), (0.31, 0.385), (0.38, 0.37), (0.45, 0.38), (0.455, 0.425))),
-    "eyes": _both(_oval(0.381, 0.472, 0.075, 0.043)),
+    "eyes": _both(oval(0.381, 0.472, 0.075, 0.043)),
     "nose": (((0.475, 0.45), (0.525, 0.45), (0.562, 0.60), (0.562, 0.635), (0.50, 0.655),
               (0.438, 0.635), (0.438, 0.60)),),
-    "mouth": (_oval(0.5, 0.742, 0.11, 0.055),),
+    "mouth": (oval(0.5, 0.742, 0.11, 0.055),),
 }  # fmt: skip
 FRAMES = {"ffhq": _FFHQ, "demo": _DEMO}
 
@@ -98,7 +98,7 @@ def labels(size: int, frame: str) -> np.ndarray:
     found = np.zeros((size, size), dtype=np.uint8)
     for name, outlines in FRAMES[frame].items():
         for outline in outlines:
-            found[_inside(outline, size)] = REGIONS.index(name)
+            found[inside(outline, size)] = REGIONS.index(name)
     found.setflags(write=False)
     return found
 
@@ -276,7 +276,7 @@ def _relevance(maps: np.ndarray, size: int) -> np.ndarray:
     return np.clip(np.asarray(enlarge(maps, size), dtype=np.float64), 0, None)
 
 
-def _inside(outline: Outline, size: int) -> np.ndarray:
+def inside(outline: Outline, size: int) -> np.ndarray:
     """Pixels (size, size) whose centre lies in a polygon, by counting the edges to their left."""
     centres = (np.arange(size) + 0.5) / size
     x, y = centres[None, :], centres[:, None]

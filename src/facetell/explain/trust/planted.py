@@ -229,7 +229,7 @@ class Leaderboard:
         UserError : as ``scores``, or there is no other person in the pool.
         """
         masks = _checked(masks)
-        drawn = np.stack([self._drawn(*pair) for pair in zip(ids, persons, strict=True)])
+        drawn = np.stack([self.others_of(*pair) for pair in zip(ids, persons, strict=True)])
         every = np.concatenate([masks[:, None], self._pool[drawn]], axis=1)
         wide = np.concatenate([near(masks)[:, None], self._pool_near[drawn]], axis=1)
         for method, layers in maps.items():
@@ -268,7 +268,7 @@ class Leaderboard:
         columns = [self._means.values(key)[metric] for key in keys]
         return [(key[2], key[3]) for key in keys], np.stack(columns, axis=1), persons
 
-    def _drawn(self, name: Any, person: Any) -> np.ndarray:
+    def others_of(self, name: Any, person: Any) -> np.ndarray:
         strangers = np.flatnonzero(self._pool_persons != str(person))
         if not len(strangers):
             raise UserError("planted truth needs the masks of at least two persons to compare")
