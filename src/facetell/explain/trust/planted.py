@@ -269,6 +269,7 @@ class Leaderboard:
         return [(key[2], key[3]) for key in keys], np.stack(columns, axis=1), persons
 
     def others_of(self, name: Any, person: Any) -> np.ndarray:
+        """Indices in the pool of ``others`` masks of other persons, drawn by the image's name."""
         strangers = np.flatnonzero(self._pool_persons != str(person))
         if not len(strangers):
             raise UserError("planted truth needs the masks of at least two persons to compare")
