@@ -8,8 +8,8 @@ from support import built, folder_entries, picture, separable
 
 from facetell.common.errors import UserError
 from facetell.common.labels import SPLITS
-from facetell.dataset.audit import counts
 from facetell.dataset.manifest import COLUMNS, SCHEMA, check, plan, validated
+from facetell.dataset.summary import counts
 
 
 def test_broken_images_are_set_aside_with_a_reason(tmp_path):

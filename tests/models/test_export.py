@@ -27,10 +27,6 @@ NARROW = {"vgg19": {"mlp_ratio": 1 / 64}}  # its 120 million weights of one laye
 DEEPER = ("efficientnet_b1", "efficientnet_b2")  # the layers of efficientnet_b0, more of them
 
 
-NARROW = {"vgg19": {"mlp_ratio": 1 / 64}}  # its 120 million weights of one layer take minutes
-DEEPER = ("efficientnet_b1", "efficientnet_b2")  # the layers of efficientnet_b0, more of them
-
-
 def networks() -> dict[str, dict]:
     """What the quick recipes of conf/model build, by model; a network of several only once."""
     found: dict[str, dict] = {}

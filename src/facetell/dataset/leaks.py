@@ -2,7 +2,7 @@
 """The leak gate: nothing that shows the same face may stand on two sides of a split.
 
 Compared across all sets: the file (sha256), the picture (perceptual hash), the person, the stem
-and the FFHQ number.
+and the FFHQ number. When two pictures count as one is decided by the thresholds in ``copies.py``.
 """
 
 import itertools

@@ -19,8 +19,8 @@ from facetell.explain.methods import (  # noqa: F401  (each registers its method
     perturbing,
 )
 from facetell.explain.methods.one_pass import saliency
-from facetell.explain.onepass import Judged, Pass, to_numpy
 from facetell.explain.registry import METHODS, Method, Task, methods_named
+from facetell.explain.shared_pass import Judged, Pass, to_numpy
 from facetell.explain.subject import Subject, checked, sign_of, untouched
 
 

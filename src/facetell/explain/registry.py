@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The methods by name. A new one is one function under ``@register``.
+"""The methods by name. A new one is one function under ``@register`` in ``explain/methods/``.
 
 Kinds, and what their functions take and give:
 

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How data sets are laid out: one module each, from an archive to one row per image.
 
+To add one, copy ``folder.py`` beside this file, list it in ``LAYOUTS`` below, and give it its two
+files in ``conf/data``.
+
 A layout's ``rows(archive)`` returns a frame with the columns ``ROW``, those left out that the set
 knows nothing of; label 1 = fake, 0 = real, whatever the set itself says. ``split`` is empty where
 the set leaves the choice to us.

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The list of all perturbations, and suites of them: from lines of YAML to variants of images."""
+"""How perturbations are registered, and suites of them: from lines of YAML to variants of images.
+
+To add one, write its function in the module of its kind beside this file (``colour``,
+``degradation``, ``frequency_filters``, ``geometry``) and a line in ``conf/config.yaml``.
+"""
 
 import inspect
 from collections.abc import Callable, Mapping

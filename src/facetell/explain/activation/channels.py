@@ -10,7 +10,7 @@ from torch import nn
 
 from facetell.common.errors import UserError
 from facetell.explain.layers import NotAMap, as_map, hooks, resolve
-from facetell.explain.onepass import to_numpy
+from facetell.explain.shared_pass import to_numpy
 from facetell.explain.subject import Subject, checked, untouched
 
 

@@ -15,8 +15,8 @@ from torch import nn
 
 from facetell.explain.layers import ACTIVATIONS
 from facetell.explain.maps import GUIDED_EQUALS_GRADIENT, INPUT
-from facetell.explain.onepass import Pass
 from facetell.explain.registry import METHODS, Task, register
+from facetell.explain.shared_pass import Pass
 
 SOURCE = "Springenberg et al., Striving for Simplicity: The All Convolutional Net, 2014"
 RECTIFIERS = ("ReLU", "ReLU6")  # the rule was made for these

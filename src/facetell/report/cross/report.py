@@ -9,8 +9,8 @@ from facetell.metrics import intervals
 from facetell.report.cross.runs import KINDS, Run, trained_on
 from facetell.report.cross.tables import AVERAGE, OVERALL, Table, printed, tested
 from facetell.report.markdown import ABSENT, markdown_lines
+from facetell.report.number_format import listed
 from facetell.report.published import SOURCES
-from facetell.report.words import listed
 
 ROWS, COLUMNS = "trained on", "tested on"
 NOTE = (

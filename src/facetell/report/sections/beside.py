@@ -9,9 +9,9 @@ import pandas as pd
 from facetell.metrics import intervals
 from facetell.report import published
 from facetell.report.markdown import ABSENT, markdown
+from facetell.report.number_format import Form, percent, scaled, storage
 from facetell.report.published import SOURCES
 from facetell.report.published_tables import DIFFERS, ratio
-from facetell.report.words import Form, percent, scaled, storage
 
 USUAL = {"width": "1", "processes": "1"}  # not worth a column where all are so
 COUNT, LOSS = "{:,.0f}".format, "{:.3f}".format

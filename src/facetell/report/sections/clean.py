@@ -9,7 +9,7 @@ from facetell.evaluation.robustness import Scores
 from facetell.images.spectra import NETWORK
 from facetell.metrics import evaluate
 from facetell.report.markdown import ABSENT, markdown
-from facetell.report.words import as_percent, listed, with_interval
+from facetell.report.number_format import as_percent, listed, with_interval
 
 
 def clean_images(scores: Scores) -> list[str]:

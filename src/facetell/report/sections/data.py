@@ -10,7 +10,7 @@ from facetell.common.labels import CLASSES
 from facetell.dataset.audit import WORDS
 from facetell.metrics import intervals
 from facetell.report.markdown import markdown
-from facetell.report.words import listed, tallied
+from facetell.report.number_format import listed, tallied
 
 
 def images(data: Mapping[str, Any]) -> list[str]:

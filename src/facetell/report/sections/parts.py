@@ -9,7 +9,7 @@ import pandas as pd
 from facetell.evaluation.model_scores import SEVERAL
 from facetell.evaluation.robustness import Scores
 from facetell.report.markdown import ABSENT, markdown
-from facetell.report.words import with_interval
+from facetell.report.number_format import with_interval
 
 OF_FAKES = {"generators": "generator", "psis": "truncation psi"}
 OF_IMAGES = {"platforms": "platform", "sets": "data set"}

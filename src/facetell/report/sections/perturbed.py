@@ -15,7 +15,7 @@ from facetell.evaluation.robustness import (
     weak_points,
 )
 from facetell.report.markdown import markdown
-from facetell.report.words import with_interval
+from facetell.report.number_format import with_interval
 
 
 def perturbed_images(scores: Scores) -> list[str]:
