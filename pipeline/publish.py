@@ -35,8 +35,12 @@ from facetell.images.loading import Images, batch_of
 from facetell.images.packed import Packed, planted_mask
 from facetell.models.detector import load
 from facetell.report import published
+from facetell.report.explanations import WITH_TRUTH, WITHOUT_TRUTH
 from facetell.report.figures.layers import every_layer
 from facetell.report.markdown import ABSENT, markdown
+from facetell.report.sections.differences import PAIRS
+from facetell.report.sections.parts import PLANTED
+from facetell.report.sections.perturbed import FREQUENCIES, PERTURBED
 from pipeline import paths
 from pipeline.settings import Settings
 from pipeline.stage import run
@@ -93,8 +97,8 @@ def demo() -> str:
             {
                 "model": f"`{model}`" + " (linear baseline)" * (model == BASELINE),
                 "AUC": bounded(clean, "auc"),
-                "several artefacts": f"{found['artefacts']['several']['auc']:.3f}",
-                "artefacts removed": f"{found['variants'][CONTROL]['auc']:.3f}",
+                "AUC, several artefacts": f"{found['artefacts']['several']['auc']:.3f}",
+                "AUC, artefacts removed": f"{found['variants'][CONTROL]['auc']:.3f}",
                 "accuracy": bounded(clean, "accuracy"),
                 "AUC, perturbed": f"{hard['auc_mean']:.3f}",
                 "worst perturbation": f"{hard['auc_worst']:.3f}, {hard['worst']}",
@@ -103,10 +107,10 @@ def demo() -> str:
     data = read_json(paths.DATA)
     images = data["counts"]["test"]
     said = (
-        f"{images['real']} real and {images['fake']} fake test images; in brackets 95% intervals "
-        "that take a person, not an image, for an observation. *Several artefacts*: only fakes "
-        "like those in training; the others carry a single artefact. *Artefacts removed*: the same "
-        "fakes rendered without what was planted, so 0.5 is right. *Perturbed*: mean over "
+        f"{images['real']} real and {images['fake']} fake test images; brackets: 95% "
+        "intervals, resampled by person. *Several artefacts*: only fakes like those in training; "
+        "the others carry a single artefact. *Artefacts removed*: the same fakes rendered without "
+        "what was planted; 0.5 is expected. *Perturbed*: mean over "
         f"{scores()[headline()]['robustness']['perturbations']} perturbations. Trained on "
         f"{device()}, without a GPU."
     )
@@ -196,14 +200,12 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "demo": demo,
     "shortcuts": shortcuts,
     "costs": costs,
-    "kinds": from_report(
-        "Fakes by what was planted in them (AUC against all real test images)", "| "
-    ),
-    "pairs": from_report("Which differences are real", "- "),
-    "breaks": from_report("What breaks them", "- "),
-    "frequencies": from_report("Which frequencies they live on", "- "),
-    "planted": from_report("Which maps find what was planted", "| "),
-    "agreement": from_report("Whether maps deserve belief without planted truth", "| "),
+    "kinds": from_report(PLANTED, "| "),
+    "pairs": from_report(PAIRS, "- "),
+    "breaks": from_report(PERTURBED, "- "),
+    "frequencies": from_report(FREQUENCIES, "- "),
+    "planted": from_report(WITH_TRUTH, "| "),
+    "agreement": from_report(WITHOUT_TRUTH, "| "),
     "published-accuracy": printed(published.ACCURACY),
     "published-perturbed": printed(published.PERTURBED),
     "published-cost": printed(published.COST),

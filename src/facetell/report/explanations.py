@@ -7,10 +7,14 @@ from typing import Any
 import pandas as pd
 
 from facetell.explain.registry import METHODS
+from facetell.explain.trust.planted import GUESSED, RECOGNISED
 from facetell.explain.trust.verdict import LEAST, Belief, Verdict, stored
+from facetell.metrics import intervals
 from facetell.report.markdown import ABSENT, markdown
 
 Stored = Mapping[str, dict[str, Any]]  # metrics/explain/<model>.json by model
+WITH_TRUTH = "Which maps find what was planted"
+WITHOUT_TRUTH = "Whether maps can be believed without planted truth"
 MEASURES = {
     "deletion": "deletion",
     "insertion": "insertion",
@@ -93,15 +97,16 @@ def _planted(explained: Stored) -> list[str]:
     if not rows:
         return []
     parts = [
-        "## Which maps find what was planted",
+        f"## {WITH_TRUTH}",
         "Relevance rank accuracy (RRA): with K planted pixels, the share of the K most relevant "
         "pixels that are planted; 1 is perfect. A fake passes the gate if the model calls it fake "
-        "with P of at least 0.95 and calls its twin without artefacts real: there the artefacts "
+        f"with P of at least {RECOGNISED} and calls its twin without artefacts real: there the artefacts "
         "decide the verdict, and maps are scored only on these fakes. A map is believed if it "
         "finds its own image's mask better than other persons' masks and beats everything that "
         "knows nothing of the model (chance, the blind maps, the untrained network), each by a "
-        "95% interval. How far that reaches depends on `accuracy with, without`, on all fakes of "
-        "the kind and on their twins: at least 0.95 with artefacts and within 0.05 of one half "
+        f"{intervals.in_words()} interval. How far that reaches depends on `accuracy with, without`, on all fakes of "
+        f"the kind and on their twins: at least {RECOGNISED} with artefacts and within {GUESSED} of "
+        "one half "
         "without, and it holds in general; otherwise only for the fakes that pass, since the "
         f"others were never looked at. With fewer than {LEAST} of them nothing is said.",
     ]
@@ -164,11 +169,11 @@ def _trials(explained: Stored) -> list[str]:
     if not tried:
         return []
     parts = [
-        "## Whether maps can be believed without planted truth",
+        f"## {WITHOUT_TRUTH}",
         "On a few fakes and a few layers of each model (`explain.suite=full` has more). First, do "
         "measures of faithfulness, which need no truth, rank the maps as planted truth (RRA) does? "
-        "Kendall's tau: 1 is the same order, 0 no relation; where the 95% interval by person holds "
-        "0, no agreement is certain.",
+        "Kendall's tau: 1 is the same order, 0 no relation; where the "
+        f"{intervals.in_words()} interval by person contains 0, no agreement is certain.",
     ]
     agreement = [
         {"model": model, "images": str(trial["images"])}

@@ -13,7 +13,9 @@ from matplotlib.patches import Patch, Rectangle
 
 from facetell.common.figure_style import COLOURS, WIDTH, grid, look, plt
 from facetell.explain.maps import INPUT
+from facetell.explain.trust.planted import RECOGNISED
 from facetell.explain.trust.verdict import LEAST, Belief, Verdict
+from facetell.metrics import intervals
 from facetell.report.figures.maps import SMALL, bands, caption, caveats, headline, words
 
 COLOUR_MAP = "viridis"
@@ -89,13 +91,13 @@ def _sentences(verdicts: Mapping[str, Verdict]) -> list[str]:
     count = str(scored[0]) if len(scored) == 1 else f"{scored[0]} to {scored[-1]}"
     said = [
         "Relevance rank accuracy (RRA): of the K most relevant pixels, the share that lies on the "
-        f"K planted ones; n = {count} fakes per model, 95% intervals by person.",
-        "Gate: maps are scored only on fakes that the model calls fake with P of at least 0.95 "
-        "while it calls the same face without the artefacts real: there the artefacts decide the "
+        f"K planted ones; n = {count} fakes per model, {intervals.in_words()} intervals by person.",
+        "Gate: maps are scored only on fakes that the model calls fake with P of at least "
+        f"{RECOGNISED} while it calls the same face without the artefacts real: there the artefacts decide the "
         "verdict.",
         "Believed: the map finds its own image's mask better than other persons' masks, and its "
         "interval lies above all that knows nothing (chance, random, centre, edges, the same map "
-        "of the untrained network). The best map is chosen on these images, so a little flattered.",
+        "of the untrained network). The best map is chosen on these images, so its score is slightly optimistic.",
     ]
     if restricted:
         said.append(
@@ -272,8 +274,8 @@ def agreement(table: pd.DataFrame, title: str) -> Figure:
     maps = str(least) if least == most else f"{least} to {most}"
     caption(
         figure,
-        f"Rankings of {maps} maps; 95% intervals by person (n = {int(table['n'].min())} images or "
-        "more). Where the interval holds 0, no agreement is certain: that measure need not put the "
+        f"Rankings of {maps} maps; {intervals.in_words()} intervals by person (n = {int(table['n'].min())} images or "
+        "more). Where the interval contains 0, no agreement is certain: that measure need not put the "
         "right map first.",
     )
     return figure

@@ -6,6 +6,7 @@ import pandas as pd
 from facetell.metrics import intervals, paired_tests
 from facetell.report.markdown import ABSENT, markdown
 
+PAIRS = "Which differences are real"
 TESTS = {  # by number: the test of its difference, and what the difference times 100 is
     "accuracy": ("mcnemar", "accuracy, percentage points"),
     "auc": ("delong", "AUC, hundredths"),
@@ -19,7 +20,7 @@ def differences(pairs: pd.DataFrame, headline: str) -> list[str]:
     sentences = paired_tests.in_words(pairs, headline)
     some = f" Only pairs with `{headline}` are put into words."
     parts = [
-        "## Which differences are real",
+        f"## {PAIRS}",
         "All detectors judge the same test images, each at its own threshold. p-values are "
         "McNemar's for accuracy and DeLong's for AUC. Both tests treat persons, not images, as "
         "independent, and are corrected for the number of pairs (Holm). Square brackets hold the "

@@ -11,6 +11,7 @@ from facetell.evaluation.robustness import Scores
 from facetell.report.markdown import ABSENT, markdown
 from facetell.report.number_format import with_interval
 
+PLANTED = "Fakes by planted artefact"
 OF_FAKES = {"generators": "generator", "psis": "truncation psi"}
 OF_IMAGES = {"platforms": "platform", "sets": "data set"}
 
@@ -20,7 +21,7 @@ def parts(scores: Scores) -> list[str]:
     found: list[str] = []
     if any(one["artefacts"] for one in scores.values()):
         found += [
-            "## Fakes by planted artefact",
+            f"## {PLANTED}",
             "AUC of these fakes against all real test images. Fakes in the column "
             f"`{SEVERAL}` carry two or more artefacts, all others a single one.",
             _by_part(scores, "artefacts", "auc"),

@@ -17,12 +17,15 @@ from facetell.evaluation.robustness import (
 from facetell.report.markdown import markdown
 from facetell.report.number_format import with_interval
 
+PERTURBED = "What breaks the detectors"
+FREQUENCIES = "Which frequencies they depend on"
+
 
 def perturbed_images(scores: Scores) -> list[str]:
     """Robustness in words and numbers, frequencies, and the control."""
     table = robustness(scores)
     parts = [
-        "## What breaks the detectors",
+        f"## {PERTURBED}",
         _bullets(weak_points(scores)),
         "AUC on each variant of the test images. Parentheses hold its change against the clean "
         "images, with the interval of that change on the same images. Accuracy, TPR, TNR and "
@@ -31,7 +34,7 @@ def perturbed_images(scores: Scores) -> list[str]:
     ]
     if sentences := frequencies(table):
         parts += [
-            "## Which frequencies they depend on",
+            f"## {FREQUENCIES}",
             f"One band of frequencies is removed at a time (`{BANDS}`). The highest frequency of "
             f"rows and columns is {NYQUIST:g} cycles per pixel.",
             _bullets(sentences),
