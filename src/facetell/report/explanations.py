@@ -100,14 +100,14 @@ def _planted(explained: Stored) -> list[str]:
         f"## {WITH_TRUTH}",
         "Relevance rank accuracy (RRA): with K planted pixels, the share of the K most relevant "
         "pixels that are planted; 1 is perfect. A fake passes the gate if the model calls it fake "
-        f"with P of at least {RECOGNISED} and calls its twin without artefacts real: there the artefacts "
-        "decide the verdict, and maps are scored only on these fakes. A map is believed if it "
-        "finds its own image's mask better than other persons' masks and beats everything that "
-        "knows nothing of the model (chance, the blind maps, the untrained network), each by a "
-        f"{intervals.in_words()} interval. How far that reaches depends on `accuracy with, without`, on all fakes of "
-        f"the kind and on their twins: at least {RECOGNISED} with artefacts and within {GUESSED} of "
-        "one half "
-        "without, and it holds in general; otherwise only for the fakes that pass, since the "
+        f"with P of at least {RECOGNISED} and calls its twin without artefacts real: there the "
+        "artefacts decide the verdict, and maps are scored only on these fakes. A map is believed "
+        "if it finds its own image's mask better than other persons' masks and beats everything "
+        "that knows nothing of the model (chance, the blind maps, the untrained network), each by "
+        f"a {intervals.in_words()} interval. How far that reaches depends on `accuracy with, "
+        "without`, on all fakes of the kind and on their twins: with at least "
+        f"{RECOGNISED} with artefacts and within {GUESSED} of one half without, it holds in "
+        "general; otherwise only for the fakes that pass, since the "
         f"others were never looked at. With fewer than {LEAST} of them nothing is said.",
     ]
     if claims:

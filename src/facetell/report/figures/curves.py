@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 
 from facetell.common.figure_style import BANDED, WIDTH, look, plt
 from facetell.curves import DetCurve, PrecisionRecallCurve, RocCurve
+from facetell.metrics import intervals
 
 TITLES = {"fake": "positive = fake", "real": "positive = real"}
 MARKS = "marks: verdicts at the threshold chosen on validation"
-BANDS = "bands: 95%, by person; "
+BANDS = f"bands: {intervals.in_words()}, by person; "
 
 
 def roc(curves: Mapping[str, Mapping[str, RocCurve]]) -> Figure:

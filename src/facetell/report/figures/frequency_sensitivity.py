@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from facetell.common.figure_style import COLOURS, WIDTH, grid, leave_empty, plt
 from facetell.evaluation.frequency_sensitivity import CUTOFFS
 from facetell.evaluation.robustness import BANDS, NYQUIST
+from facetell.metrics import intervals
 
 NUMBERS = {"auc": ("AUC", COLOURS[0], "-"), "accuracy": ("accuracy", COLOURS[1], "--")}
 MARKS = {"auc": "o", "accuracy": "s"}
@@ -35,7 +36,7 @@ def frequency_sensitivity(table: pd.DataFrame) -> Figure:
     figure.supxlabel(
         "spatial frequency (cycles per pixel; 0.5 is Nyquist's, and the last band holds the "
         "corners up to 0.71)\nsteps: this band removed; marks: all above removed; thin lines: "
-        "clean images; 95% intervals, by person",
+        f"clean images; {intervals.in_words()} intervals, by person",
         fontsize=9,
     )
     figure.supylabel("AUC and accuracy on the test images", fontsize=10)

@@ -93,11 +93,12 @@ def _sentences(verdicts: Mapping[str, Verdict]) -> list[str]:
         "Relevance rank accuracy (RRA): of the K most relevant pixels, the share that lies on the "
         f"K planted ones; n = {count} fakes per model, {intervals.in_words()} intervals by person.",
         "Gate: maps are scored only on fakes that the model calls fake with P of at least "
-        f"{RECOGNISED} while it calls the same face without the artefacts real: there the artefacts decide the "
-        "verdict.",
+        f"{RECOGNISED} while it calls the same face without the artefacts real: there the "
+        "artefacts decide the verdict.",
         "Believed: the map finds its own image's mask better than other persons' masks, and its "
         "interval lies above all that knows nothing (chance, random, centre, edges, the same map "
-        "of the untrained network). The best map is chosen on these images, so its score is slightly optimistic.",
+        "of the untrained network). The best map is chosen on these images, so its score is "
+        "slightly optimistic.",
     ]
     if restricted:
         said.append(
@@ -274,8 +275,8 @@ def agreement(table: pd.DataFrame, title: str) -> Figure:
     maps = str(least) if least == most else f"{least} to {most}"
     caption(
         figure,
-        f"Rankings of {maps} maps; {intervals.in_words()} intervals by person (n = {int(table['n'].min())} images or "
-        "more). Where the interval contains 0, no agreement is certain: that measure need not put the "
-        "right map first.",
+        f"Rankings of {maps} maps; {intervals.in_words()} intervals by person (n = "
+        f"{int(table['n'].min())} images or more). Where the interval contains 0, no agreement is "
+        "certain: that measure need not put the right map first.",
     )
     return figure

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from facetell.common.figure_style import CLASS_COLOURS, WIDTH, grid, leave_empty, plt
+from facetell.metrics import intervals
 from facetell.report.figures.maps import DIVERGING, SMALL, caption, headline, words
 
 MARKS = {"real": "o", "fake": "s"}
@@ -40,7 +41,7 @@ def regions(table: pd.DataFrame, title: str) -> Figure:
     headline(figure, title)
     caption(
         figure,
-        "Share of the relevance / share of the area, 95% intervals by person; 1 (the line): as "
+        f"Share of the relevance / share of the area, {intervals.in_words()} intervals by person; 1 (the line): as "
         "much as its area would make it; what is below 1/16 stands there. It says "
         "where maps are, not whether they are right.",
     )

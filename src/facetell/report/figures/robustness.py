@@ -24,6 +24,7 @@ from facetell.common.figure_style import (
     look,
     plt,
 )
+from facetell.metrics import intervals
 
 ACROSS = 4  # panels in a row
 LINE, NARROWEST = 0.17, 0.14  # inches for a variant's name, and where it must be
@@ -137,7 +138,7 @@ def flips(table: pd.DataFrame) -> Figure:
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(value):.0%}"))
     figure.supxlabel(
         "share of all test images whose verdict differs from that of the clean image; "
-        "bars: 95% interval, by person" + (f"\n{said.strip()}" if said else ""),
+        f"bars: {intervals.in_words()} interval, by person" + (f"\n{said.strip()}" if said else ""),
         fontsize=9,
     )
     _top_legend(figure, axes[0], 2)

@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from facetell.common.figure_style import COLOURS, WIDTH, grid, leave_empty, plt
 from facetell.curves import ReliabilityDiagram, ScoreHistogram
+from facetell.metrics import intervals
 from facetell.metrics.calibration import BINS
 
 BEFORE, AFTER = COLOURS[1], COLOURS[0]
@@ -27,7 +28,7 @@ def histograms(found: Mapping[str, ScoreHistogram]) -> Figure:
     leave_empty(axes, len(found))
     figure.supxlabel(
         "margin (logit of P(fake); the outermost bins hold what lies beyond)\n"
-        "bands: 95% interval of each bin, by person; threshold chosen on validation",
+        f"bands: {intervals.in_words()} interval of each bin, by person; threshold chosen on validation",
         fontsize=10,
     )
     figure.supylabel("share of the class's test images", fontsize=10)
