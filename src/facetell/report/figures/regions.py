@@ -41,9 +41,9 @@ def regions(table: pd.DataFrame, title: str) -> Figure:
     headline(figure, title)
     caption(
         figure,
-        f"Share of the relevance / share of the area, {intervals.in_words()} intervals by person; 1 (the line): as "
-        "much as its area would make it; what is below 1/16 stands there. It says "
-        "where maps are, not whether they are right.",
+        f"Share of the relevance / share of the area, {intervals.in_words()} intervals by person; "
+        "1 (the line): as much as its area would make it; values below 1/16 are drawn there. It "
+        "says where maps are, not whether they are right.",
     )
     return figure
 

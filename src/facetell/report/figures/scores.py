@@ -28,7 +28,8 @@ def histograms(found: Mapping[str, ScoreHistogram]) -> Figure:
     leave_empty(axes, len(found))
     figure.supxlabel(
         "margin (logit of P(fake); the outermost bins hold what lies beyond)\n"
-        f"bands: {intervals.in_words()} interval of each bin, by person; threshold chosen on validation",
+        f"bands: {intervals.in_words()} interval of each bin, by person; threshold chosen on "
+        "validation",
         fontsize=10,
     )
     figure.supylabel("share of the class's test images", fontsize=10)
