@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings and fixtures of all tests; what they make things with is in support.py."""
+"""Settings and fixtures of all tests; what they make things with is in tests/support."""
 
 import os
 import tempfile
