@@ -11,7 +11,7 @@ INPUT = "input"  # the layer of a map that belongs to the image itself
 
 OK = "ok"
 ALL_ZERO = "all zero"
-GRADIENT_ZERO = "gradient zero"  # the score does not depend on the layer at any place of the map
+GRADIENT_ZERO = "gradient zero"  # the score does not depend on the layer at any position
 NOT_FINITE = "not finite"
 INCOMPLETE = "incomplete"  # the map's sum misses what it should be
 GUIDED_EQUALS_GRADIENT = "guided equals gradient"  # no activation that the rule could change

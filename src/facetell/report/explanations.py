@@ -168,14 +168,30 @@ def _trials(explained: Stored) -> list[str]:
     tried = {model: facts["trials"] for model, facts in explained.items() if "trials" in facts}
     if not tried:
         return []
-    parts = [
+    agreement, stability = _agreement(tried), _stability(tried)
+    warned = [METHODS[row["method"]].caveat for row in stability if row["method"] in METHODS]
+    return [
         f"## {WITHOUT_TRUTH}",
         "On a few fakes and a few layers of each model (`explain.suite=full` has more). First, do "
         "measures of faithfulness, which need no truth, rank the maps as planted truth (RRA) does? "
         "Kendall's tau: 1 is the same order, 0 no relation; where the "
         f"{intervals.in_words()} interval by person contains 0, no agreement is certain.",
+        markdown(pd.DataFrame(agreement).fillna(ABSENT))
+        if agreement
+        else "For no model do enough fakes pass the gate to compare with planted truth.",
+        "Then, averaged over those layers: each method's rank correlation with the map of the same "
+        "network after all its weights were drawn anew (sanity: should be near 0), the largest "
+        "relative change of the map under noise of 5 grey levels (stability: 0 is best, 1.4 is "
+        "what unrelated maps have), and its change under a blur of 2 px, with the change of the "
+        "margin beside it:",
+        markdown(pd.DataFrame(stability)),
+        *dict.fromkeys(filter(None, warned)),
     ]
-    agreement = [
+
+
+def _agreement(tried: Mapping[str, dict[str, Any]]) -> list[dict[str, str]]:
+    """A row per model with planted truth: how measures of faithfulness agree with it."""
+    return [
         {"model": model, "images": str(trial["images"])}
         | {
             title: f"{row['tau']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}]"
@@ -185,17 +201,10 @@ def _trials(explained: Stored) -> list[str]:
         for model, trial in tried.items()
         if trial["agreement"]
     ]
-    if agreement:
-        parts.append(markdown(pd.DataFrame(agreement).fillna(ABSENT)))
-    else:
-        parts.append("For no model do enough fakes pass the gate to compare with planted truth.")
-    parts.append(
-        "Then, averaged over those layers: each method's rank correlation with the map of the same "
-        "network after all its weights were drawn anew (sanity: should be near 0), the largest "
-        "relative change of the map under noise of 5 grey levels (stability: 0 is best, 1.4 is "
-        "what unrelated maps have), and its change under a blur of 2 px, with the change of the "
-        "margin beside it:"
-    )
+
+
+def _stability(tried: Mapping[str, dict[str, Any]]) -> list[dict[str, str]]:
+    """A row per model and method, averaged over layers."""
     rows = []
     for model, trial in tried.items():
         stable, sane = pd.DataFrame(trial["stability"]), pd.DataFrame(trial["sanity"])
@@ -205,16 +214,14 @@ def _trials(explained: Stored) -> list[str]:
             rows.append(
                 {
                     "model": model,
-                    "method": method,
+                    "method": str(method),
                     "after randomisation": _mean(anew, "spearman"),
                     "largest change": _mean(own, "max_sensitivity"),
                     "change by blur": _mean(own, "blur_change"),
                     "margin by blur": _mean(own, "margin_change", "{:+.2f}"),
                 }
             )
-    parts.append(markdown(pd.DataFrame(rows)))
-    warned = [METHODS[row["method"]].caveat for row in rows if row["method"] in METHODS]
-    return [*parts, *dict.fromkeys(filter(None, warned))]
+    return rows
 
 
 def _interval(row: Mapping[str, Any], name: str, digits: int = 2) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a class token attends to, over all blocks: for networks whose attention joins all places."""
+"""What a class token attends to, over all blocks: where attention joins all positions."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from facetell.explain.layers import grid_of
 from facetell.explain.registry import Task, register
 from facetell.explain.subject import Subject
 
-WHERE = "vision transformers as timm builds them, whose attention joins all places (vit, deit)"
+WHERE = "vision transformers as timm builds them, whose attention joins all positions (vit, deit)"
 
 
 def _undefined(subject: Subject, *_: Any) -> str | None:
@@ -43,7 +43,7 @@ def attention_rollout(task: Task) -> torch.Tensor:
     for attention in seen:
         step = 0.5 * attention.mean(1) + 0.5 * _identity([attention])
         rolled = step / step.sum(2, keepdim=True) @ rolled
-    return _places(task, rolled)
+    return _positions(task, rolled)
 
 
 @register(
@@ -62,7 +62,7 @@ def gradient_rollout(task: Task) -> torch.Tensor:
     rolled = _identity(seen)
     for attention, gradient in zip(seen, gradients, strict=True):
         rolled = rolled + (gradient * attention.detach()).clamp(min=0).mean(1) @ rolled
-    return _places(task, rolled)
+    return _positions(task, rolled)
 
 
 def _attentions(subject: Subject) -> list[Any]:
@@ -102,8 +102,8 @@ def _identity(seen: list[torch.Tensor]) -> torch.Tensor:
     return torch.eye(seen[0].shape[-1]).to(seen[0].detach())
 
 
-def _places(task: Task, rolled: torch.Tensor) -> torch.Tensor:
-    """(B, N, N) to (B, h, w): the row of the class token, or the mean where places are pooled."""
+def _positions(task: Task, rolled: torch.Tensor) -> torch.Tensor:
+    """(B, N, N) to (B, h, w): the class token's row, or the mean where positions are pooled."""
     network: Any = task.subject.network
     height, width = task.images.shape[2:]
     grid = grid_of(rolled.shape[1], height, width, network.num_prefix_tokens)

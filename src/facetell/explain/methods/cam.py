@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CAM, where it is defined: a linear layer on the average over places of a layer's map."""
+"""CAM, where it is defined: a linear layer on the average over the positions of a map."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -19,7 +19,9 @@ def _undefined(subject: Subject, layers: Iterable[str], images: torch.Tensor) ->
     if weight is None:
         return "its logits are not those of a linear layer"
     if not any(_same(average.mean((2, 3)), pooled) for average in averages.values()):
-        return "its last linear layer does not see the average over places of any of these layers"
+        return (
+            "its last linear layer does not see the average over positions of any of these layers"
+        )
     return None
 
 

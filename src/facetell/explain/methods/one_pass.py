@@ -39,7 +39,7 @@ def gradcam(a: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
     source="Draelos and Carin, HiResCAM, 2020",
 )
 def hirescam(a: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
-    """sum_c g_c a_c, place by place.
+    """sum_c g_c a_c, position by position.
 
     Before a layer norm, which takes no notice of the scale of its input, the sum cancels.
     """
@@ -54,7 +54,7 @@ def hirescam(a: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
     source="Jiang et al., LayerCAM, IEEE TIP 2021",
 )
 def layercam(a: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
-    """sum_c ReLU(g_c) a_c, place by place"""
+    """sum_c ReLU(g_c) a_c, position by position"""
     return (g.clamp(min=0) * a).sum(1)
 
 
@@ -103,7 +103,7 @@ def activation(a: torch.Tensor) -> torch.Tensor:
     signed=False,
 )
 def eigencam(a: torch.Tensor) -> torch.Tensor:
-    """First principal component over places of the activations, which knows no target.
+    """First principal component over the positions of the activations, which knows no target.
 
     A singular vector has no sign of its own: this one agrees with the mean over channels, so that
     positive is where the layer as a whole is more active than on average; where that says
@@ -111,7 +111,7 @@ def eigencam(a: torch.Tensor) -> torch.Tensor:
     """
     x = a.flatten(2).transpose(1, 2).double()
     x = x - x.mean(1, keepdim=True)
-    few = x.shape[1] <= x.shape[2]  # places, than channels
+    few = x.shape[1] <= x.shape[2]  # positions, than channels
     gram = x @ x.mT if few else x.mT @ x
     value, vector = leading(gram, 1e-10 if a.dtype == torch.float64 else 1e-7)
     map_ = vector * value.clamp(min=0).sqrt()[:, None] if few else (x @ vector[..., None])[..., 0]

@@ -64,19 +64,10 @@ def regions_of_models(tables: Mapping[str, pd.DataFrame], title: str) -> Figure:
     grid_ = np.full((len(lines), len(order)), np.nan)
     for row, line in enumerate(lines):
         for column, region in enumerate(order):
-            if (*line, region) not in values.index:
-                continue
-            cell = values.loc[(*line, region)]
-            grid_[row, column] = cell["ratio"]
-            if not np.isfinite(cell["ratio"]):
-                continue
-            sure = cell["ratio_low"] > 1 or cell["ratio_high"] < 1
-            strong = not 1 / 3 < cell["ratio"] < 3
-            axis.text(
-                column, row, f"{cell['ratio']:.1f}", ha="center", va="center", fontsize=8,
-                fontweight="bold" if sure else "normal",
-                color="0.5" if not sure else "white" if strong else "black",
-            )  # fmt: skip
+            if (*line, region) in values.index:
+                cell = values.loc[(*line, region)]
+                grid_[row, column] = cell["ratio"]
+                _number(axis, row, column, cell)
     with np.errstate(divide="ignore"):
         shades = np.clip(np.log2(grid_), -3, 3)
     shown = axis.imshow(shades, cmap=DIVERGING, vmin=-3, vmax=3, aspect="auto")
@@ -102,6 +93,19 @@ def regions_of_models(tables: Mapping[str, pd.DataFrame], title: str) -> Figure:
         "maps are, not whether they can be believed.",
     )
     return figure
+
+
+def _number(axis: Axes, row: int, column: int, cell: pd.Series) -> None:
+    """A ratio in its cell: bold where its interval leaves out 1, else grey."""
+    if not np.isfinite(cell["ratio"]):
+        return
+    sure = cell["ratio_low"] > 1 or cell["ratio_high"] < 1
+    strong = not 1 / 3 < cell["ratio"] < 3  # a dark cell
+    axis.text(
+        column, row, f"{cell['ratio']:.1f}", ha="center", va="center", fontsize=8,
+        fontweight="bold" if sure else "normal",
+        color="0.5" if not sure else "white" if strong else "black",
+    )  # fmt: skip
 
 
 def _panel(axis: Axes, part: pd.DataFrame, order: list[str]) -> None:
