@@ -44,7 +44,7 @@ def setup(*arguments: str) -> None:
         _must(sys.executable, "-m", "venv", str(VENV), path=os.environ["PATH"])
     _run("python", "-m", "pip", "install", "--requirement", "requirements.lock")
     _run("python", "-m", "pip", "install", "--no-deps", "--editable", ".")
-    STAMP.write_text(wanted, encoding="utf-8")
+    STAMP.write_text(wanted, encoding="utf-8", newline="\n")
 
 
 def repro(*arguments: str) -> None:
@@ -118,7 +118,8 @@ def _run(program: str, *arguments: str) -> None:
 
 
 def _must(*command: str, path: str) -> None:
-    environment = {**os.environ, "PATH": path}
+    # text files are UTF-8 on Windows, too, for tools and tests that do not say so themselves
+    environment = {**os.environ, "PATH": path, "PYTHONUTF8": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
     if done.returncode:
         sys.exit(done.returncode)

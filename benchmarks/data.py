@@ -174,9 +174,11 @@ stages:
 
 def start_of_dvc(home: Path) -> dict[str, float]:
     """Seconds from a command of dvc to the start of its stage, with the data of ``home``."""
-    (home / "dvc.yaml").write_text(DVC_YAML.format(python=sys.executable, home=home))
-    (home / "params.yaml").write_text("turn: 0\n")
-    (home / ".gitignore").write_text("/started\n/metrics/\n/plots/\n/data/manifest.parquet\n")
+    text = DVC_YAML.format(python=sys.executable, home=home.as_posix())
+    (home / "dvc.yaml").write_text(text, encoding="utf-8", newline="\n")
+    (home / "params.yaml").write_text("turn: 0\n", encoding="utf-8", newline="\n")
+    ignored = "/started\n/metrics/\n/plots/\n/data/manifest.parquet\n"
+    (home / ".gitignore").write_text(ignored, encoding="utf-8", newline="\n")
     who = ["-c", "user.name=benchmark", "-c", "user.email=benchmark@localhost"]
     dvc = [sys.executable, "-m", "dvc"]
     for command in (
@@ -195,7 +197,7 @@ def start_of_dvc(home: Path) -> dict[str, float]:
         started = time.time()
         command = [*dvc, *name.split()[1:], "--quiet", "--set-param", f"turn={turn}"]
         subprocess.run(command, cwd=home, check=True, stdout=subprocess.DEVNULL)
-        found[name] = float((home / "started").read_text()) - started
+        found[name] = float((home / "started").read_text(encoding="utf-8")) - started
     return found
 
 

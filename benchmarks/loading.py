@@ -24,6 +24,7 @@ from facetell.images.packed import Packed
 
 def forget(files: list[Path]) -> None:
     """Drop the files' pages from the cache."""
+    assert hasattr(os, "posix_fadvise"), "not on this system"
     for file in files:
         descriptor = os.open(file, os.O_RDONLY)
         os.fsync(descriptor)
@@ -69,7 +70,8 @@ def main() -> None:
         make(home, options.images, options.size)
         files = sorted((home / "folder").rglob("*.jpg"))
         order = np.random.default_rng(0).permutation(options.images)
-        for cold in (False, True):
+        # only Linux can be told to drop files from its cache
+        for cold in (False, True) if hasattr(os, "posix_fadvise") else (False,):
             for decoding in (False, True):
                 best = {"packed": 0.0, "folder": 0.0}
                 for _ in range(options.rounds):

@@ -5,7 +5,6 @@ Each count runs in a process of its own; the ratio of the peaks is what matters.
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
@@ -18,12 +17,13 @@ from facetell.common.machine import device
 from facetell.images.loading import Images
 from facetell.images.packed import Packed
 from facetell.models.inference import margins
+from facetell.training.cost import peak_memory
 from facetell.training.recipe import Recipe
 from facetell.training.trainer import Engine, train
 
 
-def use(folder: Path, size: int) -> int:
-    """Train SimpleNet for an epoch and score everything; peak resident memory in KiB."""
+def use(folder: Path, size: int) -> float:
+    """Train SimpleNet for an epoch and score everything; peak resident memory in MiB."""
     torch.set_num_threads(1)
     everything, valid = Packed(folder / "train.arrow"), Packed(folder / "valid.arrow")
     recipe = Recipe(image_size=size, epochs=1, batch_size=32, lr=1e-3, precision="float32")
@@ -33,7 +33,7 @@ def use(folder: Path, size: int) -> int:
         state=folder / "state", say=lambda line: None,
     )  # fmt: skip
     margins(fit.detector, Images(everything, size), place)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak_memory()
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def main() -> None:
                 [*command, "--size", str(options.size)], capture_output=True, text=True, check=True
             )
             packed = (Path(folder) / "train.arrow").stat().st_size
-        peaks[count] = int(done.stdout) / 1024
+        peaks[count] = float(done.stdout)
         print(f"{count:>7,} images, {packed / 2**20:.0f} MiB packed: peak {peaks[count]:.0f} MiB")
     first, last = options.counts[0], options.counts[-1]
     print(f"ratio {last:,} to {first:,}: {peaks[last] / peaks[first]:.3f}")

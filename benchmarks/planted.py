@@ -8,7 +8,6 @@ several. The model is the one in models/.
 """
 
 import argparse
-import json
 import tempfile
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pandas as pd
 import torch
 
 import pipeline  # noqa: F401  (puts this checkout's library first)
+from facetell.common.files import read_json
 from facetell.dataset.build import build
 from facetell.dataset.layouts import rows
 from facetell.dataset.rendered import write_archive
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--singles", type=int, default=60)
     parser.add_argument("--most", type=int, default=200)
     options = parser.parse_args()
-    said = json.loads(Path(f"metrics/explain/{options.model}.json").read_text())
+    said = read_json(f"metrics/explain/{options.model}.json")
     board = pd.DataFrame(said["planted"]["leaderboard"])
     detector, card = load(f"models/{options.model}.safetensors")
     with tempfile.TemporaryDirectory() as folder:

@@ -68,8 +68,12 @@ def predictions(home: Path, rows: pd.DataFrame, model: int, variants: dict) -> N
 
 def peak() -> float:
     """Peak memory of this process in MiB; ru_maxrss would start at that of its parent."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+    status = Path("/proc/self/status")
+    if not status.exists():  # not on Linux; torch, which this imports, counts too
+        from facetell.training.cost import peak_memory
+
+        return peak_memory()
+    return int(status.read_text(encoding="utf-8").split("VmHWM:")[1].split()[0]) / 1024
 
 
 def scored(home: Path, resamples: int, model: int) -> tuple[float, float]:
@@ -129,7 +133,8 @@ def main() -> None:
         suite,  # here: its torch would count in every process
     )
 
-    suites = yaml.safe_load(Path("conf/config.yaml").read_text())["predict"]["suites"]
+    config = Path("conf/config.yaml").read_text(encoding="utf-8")
+    suites = yaml.safe_load(config)["predict"]["suites"]
     variants = suite(suites, options.suite)
     print(f"{options.images:,} images x {1 + len(variants)} variants x {options.models} models")
     with tempfile.TemporaryDirectory() as folder:

@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--plain", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    settings = yaml.safe_load(Path("conf/config.yaml").read_text())
+    settings = yaml.safe_load(Path("conf/config.yaml").read_text(encoding="utf-8"))
     variants = suite(settings["predict"]["suites"], options.suite)
     torch.manual_seed(0)
     network = build(options.model, image_size=options.size)

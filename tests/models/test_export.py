@@ -23,6 +23,10 @@ from facetell.models import build
 from facetell.models.detector import Card, Detector, load, save
 
 
+NARROW = {"vgg19": {"mlp_ratio": 1 / 64}}  # its 120 million weights of one layer take minutes
+DEEPER = ("efficientnet_b1", "efficientnet_b2")  # the layers of efficientnet_b0, more of them
+
+
 def networks() -> dict[str, dict]:
     """What the quick recipes of conf/model build, by model; a network of several only once."""
     found: dict[str, dict] = {}
@@ -32,7 +36,7 @@ def networks() -> dict[str, dict]:
             built = {
                 "network": entry.get("network", key),
                 "width": quick.get("width", 1.0),
-                "options": quick.get("options") or {},
+                "options": NARROW.get(key) or quick.get("options") or {},
                 "image_size": quick.get("image_size", 64),
             }
             if built not in found.values():
@@ -108,7 +112,9 @@ def session(path: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-@pytest.mark.parametrize("key", NETWORKS)
+@pytest.mark.parametrize(
+    "key", [pytest.param(key, marks=[pytest.mark.slow] * (key in DEEPER)) for key in NETWORKS]
+)
 def test_every_network_computes_the_same_as_onnx(key, folder, capfd):
     path = trained(key, folder / "some.safetensors")
     assert main(["export", str(path)]) == 0

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from joblib import cpu_count  # those that this process may use, on every system
 from torch import multiprocessing
 from torch.distributed.nn.functional import all_reduce
 from torch.overrides import TorchFunctionMode
@@ -117,7 +118,7 @@ def _process(
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
     }
-    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // size))
+    torch.set_num_threads(max(1, cpu_count() // size))
     try:
         with _group():
             function(*arguments)

@@ -64,11 +64,16 @@ def rounded(value: Any, digits: int) -> Any:
     return round(value, digits) if isinstance(value, float) else value
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write ``text``, the same bytes on every operating system."""
+    with whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
 def write_json(path: str | Path, value: Any, digits: int = 6) -> None:
     """Write ``value`` as JSON, floats rounded; NaN and infinity raise ValueError."""
     text = json.dumps(rounded(value, digits), indent=2, allow_nan=False, ensure_ascii=False)
-    with whole(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_text(path, text + "\n")
 
 
 def read_json(path: str | Path) -> Any:

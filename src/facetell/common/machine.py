@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from joblib import cpu_count
 
 from facetell.common.distributed import local_rank
 
@@ -39,7 +40,7 @@ def keep_freed_memory() -> None:
 
 def default_workers(device: torch.device) -> int:
     """Processes that decode beside the training: none on a processor, which is busy anyway."""
-    return min(8, max(1, (os.cpu_count() or 1) - 1)) if device.type == "cuda" else 0
+    return min(8, max(1, cpu_count() - 1)) if device.type == "cuda" else 0
 
 
 @contextmanager

@@ -5,6 +5,7 @@ bit i = artefact kind i) and the twin (the same rendering without artefacts), el
 """
 
 import mmap
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -72,5 +73,5 @@ class Packed:
         """Hand back the mapped pages: they count as this process's memory, which would grow with
         the set."""
         self._read = 0
-        if hasattr(mmap, "MADV_DONTNEED"):
+        if sys.platform != "win32":  # which drops pages when it needs memory, but not on request
             self._map.madvise(mmap.MADV_DONTNEED)

@@ -1,10 +1,10 @@
 """What a network costs: parameters, multiply-adds, memory, and the machine it ran on."""
 
 import platform
-import resource
 import sys
 from pathlib import Path
 
+import psutil
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -29,6 +29,10 @@ def multiply_adds(detector: Detector, image_size: int) -> int:
 
 def peak_memory() -> float:
     """The most memory that this process has held so far, in MiB."""
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset / 2**20
+    import resource  # Windows has no such module
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 

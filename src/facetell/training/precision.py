@@ -15,7 +15,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from facetell.common.errors import UserError
-from facetell.common.files import write_json
+from facetell.common.files import read_json, write_json
 from facetell.models.detector import Detector
 from facetell.training.recipe import Recipe
 
@@ -43,7 +43,7 @@ def number_format(
     if not _has_bfloat16():
         return torch.float32  # emulated: slower by far, and slow to find out
     file, key = _notes(), _key(network, recipe)
-    known: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    known: dict[str, Any] = read_json(file) if file.exists() else {}
     if key not in known:
         known[key] = round(_gain(detector, recipe, device), 3)
         write_json(file, known)

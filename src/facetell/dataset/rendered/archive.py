@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import csv
-import functools
 import io
 import os
 import sys
 import zipfile
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from PIL import Image
 from tqdm import tqdm
+
+from facetell.common.parallel import in_processes
 
 from .artefacts import KINDS
 from .plan import Spec, plan
@@ -62,31 +61,15 @@ def _files(size: int, seed: int, spec: Spec) -> Files:
     return done.jpeg, mask, done.twin
 
 
-def _chunk_files(size: int, seed: int, specs: list[Spec]) -> list[Files]:
+def _chunk_files(specs: list[Spec], size: int, seed: int) -> list[Files]:
     return [_files(size, seed, spec) for spec in specs]
 
 
 def _rendered(specs: list[Spec], *, size: int, seed: int, workers: int) -> Iterator[Files]:
     """Yield the files of every row in order, with only a few chunks in memory."""
-    work = functools.partial(_chunk_files, size, seed)
     chunks = (specs[i : i + _CHUNK] for i in range(0, len(specs), _CHUNK))
-    if workers == 1:
-        for chunk in chunks:
-            yield from work(chunk)
-        return
-    with ProcessPoolExecutor(workers) as pool:
-        waiting: deque = deque()
-        try:
-            for chunk in chunks:
-                waiting.append(pool.submit(work, chunk))
-                # Executor.map would render ahead without bound while the disk is slow.
-                if len(waiting) > 2 * workers:
-                    yield from waiting.popleft().result()
-            while waiting:
-                yield from waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+    for files in in_processes(_chunk_files, chunks, size, seed, workers=workers):
+        yield from files
 
 
 def _row(spec: Spec) -> dict[str, str | int]:

@@ -22,7 +22,8 @@ def fetch(target: Path, *, root: Path) -> None:
         raise UserError(f"data.root: there is no folder {root}")
     wanted = (*SUFFIXES, ".csv")
     files = sorted(
-        path for path in root.rglob("*") if path.is_file() and path.suffix.lower() in wanted
+        (path for path in root.rglob("*") if path.is_file() and path.suffix.lower() in wanted),
+        key=lambda path: path.relative_to(root).parts,  # Windows would ignore upper and lower case
     )
     if not any(path.suffix.lower() in SUFFIXES for path in files):
         raise UserError(f"data.root: no image ({', '.join(SUFFIXES)}) below {root.resolve()}")
@@ -34,6 +35,7 @@ def fetch(target: Path, *, root: Path) -> None:
                     f"data.root: the name of {os.fsencode(path)!r} is not UTF-8; rename the file"
                 )
             entry = zipfile.ZipInfo(name)  # date fixed: 1980
+            entry.create_system = 3  # the same bytes on every operating system
             archive.writestr(entry, path.read_bytes())
 
 

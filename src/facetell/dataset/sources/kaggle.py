@@ -417,7 +417,7 @@ def _start(response: requests.Response, part: Path) -> dict[str, Any]:
         "size": int(length) if length.isdigit() else None,
         "md5": _announced_md5(response),
     }
-    _note(part).write_text(json.dumps(known), encoding="utf-8")
+    _note(part).write_text(json.dumps(known), encoding="utf-8", newline="\n")
     return known
 
 
