@@ -20,6 +20,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # what is measured in tests, with one thread, does not count elsewhere
 os.environ["XDG_CACHE_HOME"] = str(Path(tempfile.gettempdir()) / "facetell-tests")
 
+LONGEST = ("test_contract", "test_cross_tables", "test_export")
+
 
 @pytest.fixture(scope="session")
 def packed_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -45,6 +47,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # the longest files first, or one process would wait for the other at the end
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
     if not config.getoption("--slow"):
         skip = pytest.mark.skip(reason="slow; runs with pytest --slow")
         for item in items:

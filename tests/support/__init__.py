@@ -17,7 +17,6 @@ from facetell.dataset.splits import Splitting
 from facetell.images.archive import open_archive
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SAMPLE = ROOT.parent / "shared/data/140k-sample.zip"
 
 
 def picture(

@@ -2,7 +2,7 @@
 """The layout of Kaggle's 140k faces: its labels are turned round, its listings are checked."""
 
 import pytest
-from support import SAMPLE, built, picture, write_zip
+from support import built, photos, picture, write_zip
 
 from facetell.common.errors import UserError
 from facetell.common.labels import SPLITS
@@ -55,14 +55,20 @@ def test_kaggle_contradicting_labels_are_refused(tmp_path):
         rows("faces140k", archive)
 
 
-@pytest.mark.skipif(not SAMPLE.exists(), reason=f"no {SAMPLE}")
-def test_the_real_sample_has_its_published_counts():
-    with archives.open_archive(SAMPLE) as archive:
+def test_photos_and_generated_pictures_are_counted_by_split_and_class(tmp_path):
+    count = {"train": 4, "valid": 2, "test": 3}
+    path = write_zip(tmp_path / "a.zip", photos.kaggle_entries(count))
+    with archives.open_archive(path) as archive:
         table = rows("faces140k", archive)
         names = set(archive.names)
     counts = table.groupby(["split", "label"]).size().to_dict()
-    assert counts == {
-        **{("train", 0): 797, ("train", 1): 563, ("valid", 0): 156},
-        **{("valid", 1): 255, ("test", 0): 76, ("test", 1): 149},
-    }
+    assert counts == {(split, label): n for split, n in count.items() for label in (0, 1)}
     assert set(table["path"]) <= names
+
+
+@pytest.mark.skipif(photos.REAL is None, reason=photos.WHY)
+def test_the_real_archive_has_both_classes_in_every_split():
+    with archives.open_archive(photos.REAL) as archive:
+        table = rows("faces140k", archive)
+        assert set(table["path"]) <= set(archive.names)
+    assert len(table.groupby(["split", "label"])) == 6
