@@ -11,7 +11,7 @@ import psutil
 import pytest
 from support import ROOT
 
-from facetell.images.loading import Images, training_batches, training_order
+from facetell.images.loading import TrainingImages, training_batches, training_order
 from facetell.images.packed import Packed
 from facetell.training.augmentations import AUGMENTATIONS, augmentation
 from facetell.training.cost import peak_memory
@@ -117,13 +117,17 @@ def test_peak_memory_has_a_source_on_every_system(monkeypatch):
 @pytest.mark.parametrize("augment", AUGMENTATIONS)
 def test_images_travel_to_a_fresh_process(packed_set, augment):
     """Where processes are not forked, what a loader works on is pickled."""
-    images = Images(Packed(packed_set / "train.arrow"), 32, augment=augmentation(augment, 32))
+    images = TrainingImages(
+        Packed(packed_set / "train.arrow"), 32, augment=augmentation(augment, 32), seed=0
+    )
     copied = pickle.loads(pickle.dumps(images))
     assert (copied[3][1] == images[3][1]).all()
 
 
 def test_loaders_work_with_fresh_processes(packed_set):
-    images = Images(Packed(packed_set / "train.arrow"), 32, augment=augmentation("flip", 32))
+    images = TrainingImages(
+        Packed(packed_set / "train.arrow"), 32, augment=augmentation("flip", 32), seed=0
+    )
     order = training_order(images, 24)
     fresh = training_batches(images, order, workers=1)
     fresh.multiprocessing_context = "spawn"  # as on macOS and Windows

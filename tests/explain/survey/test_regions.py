@@ -74,22 +74,22 @@ def test_rendered_faces_have_their_parts_where_the_table_says():
     assert at["background"][2] > 0.93
 
 
-def parts_of(faces: list[np.ndarray], frame: str) -> tuple[set[str], set[str]]:
-    """Regions of the darkest and of the reddest percent of the face, in the mean of many faces."""
+def shares(faces: list[np.ndarray], frame: str) -> tuple[float, float]:
+    """Of the mean of many faces: how much of the darkest percent of the face lies in the eyes, and
+    of the reddest percent in the mouth."""
     mean, found = np.mean(np.stack(faces).astype(float), axis=0), labels(128, frame)
     inner = np.isin(found, [REGIONS.index(name) for name in REGIONS[3:]])
     light, red = mean.mean(axis=2), mean[..., 0] / mean[..., 1]
     darkest = inner & (light <= np.quantile(light[inner], 0.01))
     reddest = inner & (red >= np.quantile(red[inner], 0.99))
-    return tuple({REGIONS[at] for at in np.unique(found[part])} for part in (darkest, reddest))
+    in_eyes, in_mouth = (found == REGIONS.index(name) for name in ("eyes", "mouth"))
+    return float(in_eyes[darkest].mean()), float(in_mouth[reddest].mean())
 
 
-def test_rendered_faces_have_brows_and_mouths_where_the_table_says():
-    content = RenderedSet(seed=3, size=128, train=60, valid=0, test=0, singles_per_kind=0)
+def test_rendered_faces_have_mouths_where_the_table_says():
+    content = RenderedSet(seed=3, size=128, train=80, valid=0, test=0, singles_per_kind=0)
     faces = [render(one, seed=3, size=128).after for one in plan(content)]
-    darkest, reddest = parts_of(faces, "demo")
-    assert darkest <= {"brows", "eyes"}
-    assert reddest == {"mouth"}
+    assert shares(faces, "demo")[1] > 0.9
 
 
 @pytest.mark.skipif(photos.REAL is None, reason=photos.WHY)
@@ -100,9 +100,7 @@ def test_aligned_photos_have_eyes_and_mouths_where_the_table_says():
             np.asarray(Image.open(io.BytesIO(archive.read(name))).resize((128, 128)))
             for name in names
         ]
-    darkest, reddest = parts_of(faces, "ffhq")
-    assert "eyes" in darkest
-    assert "mouth" in reddest
+    assert min(shares(faces, "ffhq")) > 0.9
 
 
 def test_an_even_map_has_the_share_of_the_area():
