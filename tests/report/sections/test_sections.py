@@ -7,7 +7,7 @@ from support.results import DATA, trained
 
 from facetell.evaluation.predictions import CONTROL
 from facetell.metrics import evaluate, intervals, paired_tests
-from facetell.report import words
+from facetell.report import number_format
 from facetell.report.sections.beside import beside_published
 from facetell.report.sections.clean import clean_images, operating_point
 from facetell.report.sections.data import images, shortcuts
@@ -169,4 +169,5 @@ def test_pairs_that_are_not_put_into_words_are_mentioned(monkeypatch):
 
 
 def test_large_numbers_are_short():
-    assert [words.scaled(value) for value in (578, 12345678, 999.6)] == ["578", "12.3 M", "1 k"]
+    scaled = [number_format.scaled(value) for value in (578, 12345678, 999.6)]
+    assert scaled == ["578", "12.3 M", "1 k"]
