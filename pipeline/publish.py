@@ -269,7 +269,7 @@ def one_face() -> Image.Image:
     }
     rows: list[Example] = []
     for name, network in networks.items():
-        found = explain(network, batch, methods=(CAM,), layers=layers)
+        found = explain(network, batch, methods=(CAM,), layers=layers, seed=settings.train.seed)
         rows += examples(found, pixels, [name], card.threshold, labels=[1], masks=[mask])
     title = (
         f"A fake with a planted artefact ({test['artefacts'][row].replace('_', ' ')}), explained"

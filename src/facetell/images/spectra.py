@@ -80,6 +80,7 @@ def _resolution(size: int) -> tuple[int, int]:
 
 
 @cache
+@torch.inference_mode(False)  # kept for calls that want gradients, too
 def _rings(size: int, radii: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     axis = torch.fft.fftfreq(size, device=device)
     radius = torch.sqrt(axis[:, None] ** 2 + axis**2).flatten()
@@ -88,6 +89,7 @@ def _rings(size: int, radii: int, device: torch.device) -> tuple[torch.Tensor, t
 
 
 @cache
+@torch.inference_mode(False)  # kept for calls that want gradients, too
 def dct_matrix(size: int, device: torch.device) -> torch.Tensor:
     """The orthonormal DCT-II of ``size`` points, float32 (size, size), lowest frequency first.
 

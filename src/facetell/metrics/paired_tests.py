@@ -207,7 +207,7 @@ def in_words(table: pd.DataFrame, headline: str) -> list[str]:
     >>> draws = Resamples(np.arange(8), resamples=20, seed=0)
     >>> sentence, = in_words(compare(labels, margins, {"a": 4.0, "b": 0.5}, draws), "a")
     >>> sentence.split(":")[0]
-    '`b` and `a` do not differ significantly'
+    '`b` and `a` do not differ significantly in accuracy'
     """
     if len(table) > SENTENCES:
         table = table[(table["a"] == headline) | (table["b"] == headline)]

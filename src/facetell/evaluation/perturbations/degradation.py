@@ -38,6 +38,7 @@ def blur(images: torch.Tensor, ids: Ids, *, sigma: float) -> torch.Tensor:
 
 
 @cache
+@torch.inference_mode(False)  # kept for calls that want gradients, too
 def _gaussian(size: int, sigma: float) -> torch.Tensor:
     """The blur of a row of ``size`` px as a matrix; a mirror that does not repeat the edge."""
     radius = max(RADIUS, int(np.ceil(3 * sigma)))

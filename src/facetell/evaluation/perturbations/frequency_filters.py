@@ -50,6 +50,7 @@ def _part(images: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 
 
 @cache
+@torch.inference_mode(False)  # kept for calls that want gradients, too
 def _radii(size: int) -> torch.Tensor:
     axis = torch.arange(size, dtype=torch.float64) / size
     return torch.sqrt(axis[:, None] ** 2 + axis**2)
