@@ -367,9 +367,9 @@ def test_stale_tables_go_and_nothing_is_an_error_with_the_sweep(tmp_path, monkey
     assert written == {"platforms.csv", "cross.md"}
 
 
-def test_the_readme_has_the_sweep():
-    readme = (ROOT / "README.md").read_text()
-    assert cross.SWEEP.replace(" && ", "\n") in readme
+def test_the_manual_has_the_sweep():
+    page = (ROOT / "docs/cross-tables.md").read_text(encoding="utf-8")
+    assert cross.SWEEP.replace(" && ", "\n") in page
 
 
 @pytest.mark.contract
@@ -378,7 +378,7 @@ def test_the_sweep_of_the_embedded_set_fills_the_tables(tmp_path):
     said = call(home, "python", "-m", "pipeline.cross", fails=True)
     assert cross.SWEEP in said
     assert "Traceback" not in said
-    # only up to the scores: the sweep of the README goes on to explanations and the report
+    # only up to the scores: the sweep of the manual goes on to explanations and the report
     call(home, "dvc", "exp", "run", "--queue", "-S", "model=simplenet", "-S",
          "data.launder=[presocial,facebook,telegram,twitter]", "-S",
          "data.train_on=combined,telegram", "score")  # fmt: skip
