@@ -240,7 +240,7 @@ def test_an_archive_of_photos_goes_through_the_same_pipeline(clone):
     assert found["counts"] == {split: {"real": n, "fake": n} for split, n in count.items()}
     assert found["set_aside"]["count"] == 0
     assert found["pairs_across_splits"] == {"look-alike": 1}
-    assert found["audit"]["auc"]["spectral_linear"]["auc"] > 0.8  # of the grid
+    assert found["audit"]["auc"]["noise"]["auc"] > 0.75  # the grid of what is generated
     assert not found["rendered"]["images"]
 
 
