@@ -11,7 +11,7 @@ import subprocess
 import sys
 import zipfile
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -36,6 +36,7 @@ from facetell.dataset.rendered import (
     write_archive,
 )
 from facetell.dataset.rendered.camera import PLATFORM_SHARES, PLATFORMS
+from facetell.dataset.rendered.render import render_scene
 from pipeline.fetch import render as render_stage
 
 SEED = 11
@@ -185,9 +186,27 @@ def test_twin_differs_from_its_fake_by_the_artefacts_only():
     content = RenderedSet(seed=5, train=0, valid=0, test=20)
     spec = next(s for s in plan(content) if s.has_twin)
     done = render(spec, seed=5, size=48)
-    plain = Spec(spec.index, "test", 0, spec.person, "", spec.platform, (), spec.decoy)
+    plain = replace(spec, label=0, generator="", artefacts=())
     assert done.twin == render(plain, seed=5, size=48).jpeg
     assert done.twin != done.jpeg
+
+
+def test_training_fakes_stand_beside_their_originals():
+    content = RenderedSet(seed=5, train=16, valid=8, test=8)
+    scenes = {}
+    for spec in plan(content):
+        scenes.setdefault(spec.scene, []).append(spec)
+    for rows in scenes.values():
+        if rows[0].split != "train":
+            assert len(rows) == 1
+            continue
+        real, fake = sorted(rows, key=lambda spec: spec.label)
+        assert replace(fake, index=real.index, label=0, generator="", artefacts=()) == real
+        alone = [render(spec, seed=5, size=32) for spec in (real, fake)]
+        together = render_scene([real, fake], seed=5, size=32)
+        assert [done.jpeg for done in together] == [done.jpeg for done in alone]
+        changed = (together[0].after != together[1].after).any(axis=2)
+        assert changed.any() and not (changed & (together[1].mask == 0)).any()
 
 
 @pytest.mark.parametrize("size", [32, 33, 100])

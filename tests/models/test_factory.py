@@ -10,6 +10,11 @@ from support.zoo import NARROW, PARAMETERS
 from facetell.common.errors import UserError
 from facetell.models import OURS, build, head_of, parameter_count
 
+MODELS = sorted(
+    key
+    for path in (ROOT / "conf/model").glob("*.yaml")
+    for key in yaml.safe_load(path.read_text()).get("models", {})
+)
 # input size in px, parameters: published where the reports state them (rcnn, sepnet, simplenet,
 # xception), the others counted with timm 1.0.31
 
@@ -44,6 +49,62 @@ def test_two_logits_and_a_gradient_everywhere(key, size):
     assert [n for n, p in network.named_parameters() if p.grad is None] == []
     assert [name for name in head_of(network) if not network.get_submodule(name)] == []
     assert head_of(network)
+
+
+def quick(key: str) -> dict:
+    """How ``quick`` builds a model of conf/model."""
+    entries = yaml.safe_load((ROOT / f"conf/model/{key}.yaml").read_text())["models"][key]
+    recipe = entries["quick"]
+    return {
+        "key": entries.get("network", key),
+        "width": recipe.get("width", 1),
+        **recipe.get("options", {}),
+    }
+
+
+@pytest.mark.parametrize("key", MODELS)
+@pytest.mark.parametrize("recipe", ["quick", "paper"])
+def test_training_starts_undecided(key, recipe):
+    """A classifier that starts too large is what a short training would spend its time on."""
+    torch.manual_seed(0)
+    arguments = quick(key)
+    if recipe == "paper" and arguments["key"] not in ("rcnn", "sepnet"):  # 4 GB at width 1
+        arguments = {"key": arguments["key"]}
+    network = build(**arguments, image_size=64).train()
+    images, labels = torch.rand(16, 3, 64, 64) * 2 - 1, torch.arange(16) % 2
+    with torch.no_grad():
+        logits = network(images)
+    assert 0.6 < float(torch.nn.functional.cross_entropy(logits, labels)) < 0.8
+    assert float(logits.std(0).max()) < 0.5
+
+
+def test_half_the_width_halves_every_layer_and_keeps_the_variance():
+    torch.manual_seed(0)
+    whole, half = (build("vgg19", image_size=64, width=width) for width in (1.0, 0.5))
+    sizes = {
+        name: (tuple(layer.weight.shape), tuple(half.get_submodule(name).weight.shape))
+        for name, layer in whole.named_modules()
+        if isinstance(layer, torch.nn.Conv2d)
+    }
+    assert len(sizes) == 18
+    for wide, narrow in sizes.values():
+        assert narrow == (wide[0] // 2, wide[1] if wide[1] == 3 else wide[1] // 2, *wide[2:])
+    for name in sizes:
+        gains = [
+            float(layer.weight.var()) * layer.weight.shape[1]
+            for layer in (whole.get_submodule(name), half.get_submodule(name))
+        ]
+        assert gains[1] == pytest.approx(gains[0], rel=0.15)
+
+
+@pytest.mark.parametrize("key", ["resnet50", "xception_based", "efficientnet_b2", "densenet121"])
+@pytest.mark.parametrize("width", [0.25, 0.5])
+def test_networks_of_one_width_can_be_narrowed(key, width):
+    with torch.device("meta"):
+        network = build(key, width=width, image_size=64)
+        whole = build(key, image_size=64)
+    share = parameter_count(network) / parameter_count(whole)
+    assert share == pytest.approx(width**2, rel=0.3)
 
 
 def test_simplenet_has_the_published_layers():
@@ -124,7 +185,11 @@ def test_the_reports_stacked_classifiers():
         ({"key": "vit", "width": 0.3}, "multiple of 1/12"),
         ({"key": "vit", "image_size": 100}, "multiple of 16"),
         ({"key": "rcnn", "published": True}, "nobody has published weights of rcnn"),
-        ({"key": "resnet50", "width": 0.5}, "no width multiplier"),
+        ({"key": "resnet50", "width": 0}, "above 0"),
+        ({"key": "resnext50_32x4d", "width": 0.5}, "grouped convolutions"),
+        ({"key": "convnext_atto", "width": 0.5}, "LayerNorm2d has no width multiplier"),
+        ({"key": "densenet121", "width": 0.3}, "choose 1/2 or 1/4"),
+        ({"key": "resnet50", "width": 0.5, "published": True}, "at width 1 only"),
         ({"key": "swin", "image_size": 60}, "multiple of 32"),
         ({"key": "sepnet", "image_size": 32}, "at least 64"),
         ({"key": "simplenet", "image_size": 32}, "at least 50"),

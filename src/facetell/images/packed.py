@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Packed images: one Arrow IPC file per split, memory-mapped, the encoded bytes kept as they were.
 
-Row: id, label (1 = fake), image (bytes of the file), and for the rendered set also the mask (PNG,
-bit i = artefact kind i) and the twin (the same rendering without artefacts), else null.
+Row: id, label (1 = fake), person (name of the face), image (bytes of the file), and for the
+rendered set also the mask (PNG, bit i = artefact kind i) and the twin (the same rendering without
+artefacts), else null.
 """
 
 import mmap
@@ -18,6 +19,7 @@ SCHEMA = pa.schema(
     {
         "id": pa.string(),
         "label": pa.int8(),
+        "person": pa.string(),
         "image": pa.binary(),
         "mask": pa.binary(),
         "twin": pa.binary(),
@@ -76,6 +78,11 @@ class Packed:
     def twin(self, index: int) -> bytes | None:
         """Encoded bytes of the same rendering without artefacts, or None."""
         return self._value("twin", index)
+
+    def persons(self) -> list[str]:
+        """Name of the face in each image, in order."""
+        batches = map(self._reader.get_batch, range(self._reader.num_record_batches))
+        return [name for batch in batches for name in batch["person"].to_pylist()]
 
     def _value(self, column: str, index: int):  # type: ignore[no-untyped-def]
         value = self._reader.get_batch(index // ROWS)[column][index % ROWS].as_py()

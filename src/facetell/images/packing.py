@@ -18,7 +18,9 @@ from facetell.images.decoding import Unusable
 from facetell.images.packed import ROWS, SCHEMA
 from facetell.images.reencoding import Treatment, treatment
 
-NEEDED = ("id", "label", "set", "path", "mask", "twin", "platform", "laundered", "sha256")
+NEEDED = (
+    "id", "label", "person", "set", "path", "mask", "twin", "platform", "laundered", "sha256",
+)  # fmt: skip
 
 
 def pack(
@@ -59,6 +61,7 @@ def pack(
             columns = {
                 "id": [row["id"] for row in rows],
                 "label": [row["label"] for row in rows],
+                "person": [row["person"] for row in rows],
                 "image": [_image(row, archives[row["set"]], everyone) for row in rows],
                 "mask": [_mask(row, archives[row["set"]]) for row in rows],
                 "twin": [_twin(row, archives[row["set"]], everyone) for row in rows],
@@ -101,8 +104,9 @@ def _companion(name: str, archive: Archive) -> bytes:
 
 
 def fingerprint(manifest: pd.DataFrame) -> str:
-    """sha256 over id, label and content of every row: names the data that a model saw."""
+    """sha256 over id, label, person and content of every row: names the data that a model saw."""
     digest = hashlib.sha256()
-    for row in zip(manifest["id"], manifest["label"], manifest["sha256"], strict=True):
+    seen = ["id", "label", "person", "sha256"]
+    for row in manifest[seen].itertuples(index=False):
         digest.update("\t".join(map(str, row)).encode() + b"\n")
     return digest.hexdigest()

@@ -14,6 +14,7 @@ from torch import nn
 
 from facetell.common.errors import UserError, brief
 from facetell.models import networks
+from facetell.models.narrowing import narrowed
 
 for _module in pkgutil.iter_modules(networks.__path__):
     importlib.import_module(f"{networks.__name__}.{_module.name}")
@@ -37,7 +38,8 @@ def build(
     Parameters
     ----------
     key : a name in timm's registry (``resnet50``), ours among them (``sepnet``).
-    width : channel multiplier, 1 is the published network; only ours take another value.
+    width : channel multiplier, 1 is the published network; see
+        ``facetell.models.narrowing`` for networks that have none of their own.
     image_size : side of the square input in pixels.
     num_classes : number of logits; with 2 they are (real, fake).
     published : start from the weights that timm's hub has, instead of random ones.
@@ -68,13 +70,25 @@ def build(
         )
     arguments: dict[str, Any] = {"num_classes": num_classes, **options}
     accepted = inspect.signature(timm.model_entrypoint(key)).parameters
+    narrow = width != 1.0 and "width" not in accepted
     if "width" in accepted:
         arguments["width"] = width
-    elif width != 1.0:
-        raise UserError(f"{key} has no width multiplier: set width to 1 (got {width})")
+    if narrow and published:
+        raise UserError(f"{key} has published weights at width 1 only (got {width:g})")
     config = timm.get_pretrained_cfg(key)
     if "img_size" in accepted or (config is not None and config.fixed_input_size):
         arguments["img_size"] = image_size
+    network = _created(key, published, arguments)
+    classifiers = _classifiers(network, num_classes)
+    if narrow:
+        network = narrowed(network, width, image_size, keep=classifiers)
+    if not published or num_classes != _published_classes(network):
+        for layer in classifiers:
+            _start_small(layer)
+    return network
+
+
+def _created(key: str, published: bool, arguments: dict[str, Any]) -> nn.Module:
     if not published:
         return timm.create_model(key, pretrained=False, **arguments)
     try:
@@ -87,6 +101,30 @@ def build(
             "without a network say pretrained: PATH of a file "
             "that you have, or pretrained: false"
         ) from error
+
+
+def _published_classes(network: nn.Module) -> int | None:
+    config: Any = getattr(network, "pretrained_cfg", None) or {}
+    return config.get("num_classes")
+
+
+def _classifiers(network: nn.Module, num_classes: int) -> list[nn.Linear]:
+    """The layers whose outputs are the logits: one, or one for each head."""
+    heads = [network.get_submodule(name) for name in head_of(network)]
+    linear = [[m for m in head.modules() if isinstance(m, nn.Linear)][-1:] for head in heads]
+    return [last for layers in linear for last in layers if last.out_features == num_classes]
+
+
+def _start_small(classifier: nn.Linear) -> None:
+    """Random weights of half the size that torch draws by default, from the number of inputs.
+
+    Some networks draw them from the number of classes, meant for a thousand: with two, logits
+    start so large that most of a short training goes into making them small again.
+    """
+    bound = 0.5 * classifier.in_features**-0.5
+    nn.init.uniform_(classifier.weight, -bound, bound)
+    if classifier.bias is not None:
+        nn.init.zeros_(classifier.bias)
 
 
 def head_of(network: nn.Module) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
 from facetell.common.validation import checked
+from facetell.images.loading import Sampling
 from facetell.training.augmentations import AUGMENTATIONS
 
 OptimizerName = Literal["sgd", "adam", "adamw", "nadam"]
@@ -72,6 +73,10 @@ class Recipe:
     micro_batch: AtLeastOne | None = None
     """Images that go through the network at a time; the gradients of a batch are accumulated.
     Fewer need less memory. Null: the whole batch."""
+
+    sampling: Sampling = "random"
+    """What is shuffled. ``person``: images of one person stay together, so that most batches hold
+    fakes beside real images of the same faces. See ``facetell.images.loading.training_order``."""
 
     optimizer: OptimizerName = "adamw"
     """See ``facetell.training.optimisation``."""

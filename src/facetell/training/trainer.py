@@ -179,7 +179,7 @@ class Trainer:
         self.images = TrainingImages(
             job.train_set, recipe.image_size, augment=augment, seed=job.seed
         )
-        self.steps = len(training_order(self.images, recipe.batch_size))
+        self.steps = len(self._order())
         self.detector = initial_detector(job, device, say)
         self.dtype: torch.dtype = world.agreed(
             autocast_dtype(job.network, self.detector, recipe, device) if world.first else None
@@ -224,7 +224,7 @@ class Trainer:
         # a fresh stream for dropout, so that a resumed run draws as an uninterrupted one does
         torch.manual_seed(seed_of(self.job.seed, epoch, self.world.rank))
         self.updater.begin_epoch(epoch)
-        order = training_order(self.images, self.job.recipe.batch_size)
+        order = self._order()
         batches = training_batches(self.images, order, self.engine.decoders, self.world)
         total, seen = 0.0, 0
         correct = torch.zeros((), dtype=torch.int64)
@@ -242,6 +242,10 @@ class Trainer:
                 recent.clear()
         total, right, count = self.world.total(total, float(correct), seen)
         return {"train_loss": total / count, "train_accuracy": right / count}
+
+    def _order(self) -> list[list[int]]:
+        recipe = self.job.recipe
+        return training_order(self.images, recipe.batch_size, recipe.sampling)
 
     def _finite_sum(self, recent: list[tuple[torch.Tensor, int, torch.Tensor]]) -> float:
         """Sum of the losses; an error that says where, if one is not finite."""
@@ -297,7 +301,7 @@ class Trainer:
 
     def _cost(self) -> dict[str, Any]:
         history, device = self.history, self.engine.device
-        images = sum(map(len, training_order(self.images, self.job.recipe.batch_size)))
+        images = sum(map(len, self._order()))
         cost: dict[str, Any] = {
             "parameters": parameter_count(self.detector),
             "multiply_adds": self.multiply_adds,

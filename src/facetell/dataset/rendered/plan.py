@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 import pydantic
@@ -82,11 +82,13 @@ class RenderedSet:
 class Spec:
     """One image of the set before it is drawn; `label` is 1 for fake and 0 for real.
 
-    `index` numbers the images, `person` the persons; `artefacts` holds names of `KINDS` in their
+    `index` numbers the images, `person` the persons, `scene` the views of them: a fake and a real
+    image of one scene are equal but for the artefacts. `artefacts` holds names of `KINDS` in their
     order, `decoy` one of `accessories.DECOYS` or "", `generator` "" for a real image.
     """
 
     index: int
+    scene: int
     split: str
     label: int
     person: int
@@ -135,29 +137,58 @@ def _kinds(rng: np.random.Generator, generator: str, mean: float) -> tuple[str, 
     return tuple(KINDS[i] for i in sorted(chosen))
 
 
+def _views(rng: np.random.Generator, count: int) -> list[dict[str, str]]:
+    """Platform and decoy of so many images, alike in both classes."""
+    platforms, decoys = _quota(rng, count, PLATFORMS, PLATFORM_SHARES), _decoys(rng, count)
+    return [{"platform": p, "decoy": d} for p, d in zip(platforms, decoys, strict=True)]
+
+
+def _real(view: dict[str, Any], person: int) -> dict[str, Any]:
+    return view | {"label": 0, "person": person, "generator": "", "artefacts": ()}
+
+
+def _fakes(
+    rng: np.random.Generator, views: list[dict[str, str]], persons: list[int], mean: float
+) -> list[dict[str, Any]]:
+    makers = _quota(rng, len(views), tuple(GENERATORS), (1, 1, 1))
+    return [
+        view | {"label": 1, "person": persons[i // 2], "generator": maker,
+                "artefacts": _kinds(rng, maker, mean)}
+        for i, (view, maker) in enumerate(zip(views, makers, strict=True))
+    ]  # fmt: skip
+
+
+def _singles(rng: np.random.Generator, each: int, persons: list[int]) -> list[dict[str, Any]]:
+    kinds = [kind for kind in KINDS for _ in range(each)]
+    views, order = _views(rng, len(kinds)), rng.permutation(len(kinds)).tolist()
+    return [
+        view | {"label": 1, "person": persons[at % len(persons)], "generator": f"single-{kind}",
+                "artefacts": (kind,)}
+        for kind, view, at in zip(kinds, views, order, strict=True)
+    ]  # fmt: skip
+
+
 def plan(content: RenderedSet) -> list[Spec]:
-    """The rows of a rendered set in the order of their index; draws no picture."""
+    """The rows of a rendered set in the order of their index; draws no picture.
+
+    In the training split each fake has its original among the real images, as in sets of swapped
+    faces; elsewhere every image is a scene of its own.
+    """
     rng = np.random.default_rng([content.seed, _PLAN_STREAM])
     counts = content.images
     people = {split: math.ceil(count / IMAGES_PER_PERSON) for split, count in counts.items()}
     numbers = rng.permutation(sum(people.values())).tolist()
-    rows: list[tuple] = []
+    scenes: list[list[dict[str, Any]]] = []
     for split, count in counts.items():
         mine, numbers = numbers[: people[split]], numbers[people[split] :]
-        for label in (0, 1):
-            half = count // 2
-            platforms = _quota(rng, half, PLATFORMS, PLATFORM_SHARES)
-            makers = _quota(rng, half, tuple(GENERATORS), (1, 1, 1)) if label else [""] * half
-            decoys = _decoys(rng, half)
-            for i in range(half):
-                kinds = _kinds(rng, makers[i], content.artefacts_per_fake) if label else ()
-                rows.append((split, label, mine[i // 2], makers[i], platforms[i], kinds, decoys[i]))
+        fakes = _fakes(rng, _views(rng, count // 2), mine, content.artefacts_per_fake)
+        paired = split == "train"
+        views = fakes if paired else _views(rng, count // 2)
+        reals = [_real(view, mine[i // 2]) for i, view in enumerate(views)]
         if split == "test" and content.singles_per_kind:
-            singles = [kind for kind in KINDS for _ in range(content.singles_per_kind)]
-            platforms = _quota(rng, len(singles), PLATFORMS, PLATFORM_SHARES)
-            decoys, order = _decoys(rng, len(singles)), rng.permutation(len(singles))
-            for i, kind in enumerate(singles):
-                person = mine[int(order[i]) % len(mine)]
-                rows.append(("test", 1, person, f"single-{kind}", platforms[i], (kind,), decoys[i]))
-    order = rng.permutation(len(rows))
-    return [Spec(index, *rows[int(row)]) for index, row in enumerate(order)]
+            fakes += _singles(rng, content.singles_per_kind, mine)
+        groups = zip(fakes, reals, strict=True) if paired else ([row] for row in fakes + reals)
+        scenes += [[row | {"split": split} for row in group] for group in groups]
+    rows = [row | {"scene": scene} for scene, group in enumerate(scenes) for row in group]
+    order = rng.permutation(len(rows)).tolist()
+    return [Spec(index=index, **rows[row]) for index, row in enumerate(order)]

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def person_of(number: int, *, seed: int) -> Person:
 def scene_of(spec: Spec, *, seed: int, size: int) -> Scene:
     """Return the drawn face of a row before the camera."""
     person = person_of(spec.person, seed=seed)
-    rng = np.random.default_rng([seed, _VIEW_STREAM, spec.index])
+    rng = np.random.default_rng([seed, _VIEW_STREAM, spec.scene])
     view = sample_view(person, rng)
     return draw_scene(person, view, size=size, decoy=spec.decoy, rng=rng)
 
@@ -60,25 +61,36 @@ def render(spec: Spec, *, seed: int, size: int) -> Rendered:
     >>> render(rows[0], seed=0, size=64).after.shape
     (64, 64, 3)
     """
+    return render_scene([spec], seed=seed, size=size)[0]
+
+
+def render_scene(specs: Sequence[Spec], *, seed: int, size: int) -> list[Rendered]:
+    """Render rows of one scene, which is drawn once; each is as `render` gives it."""
     if size < SMALLEST_SIDE:
         raise ValueError(f"size must be at least {SMALLEST_SIDE}, got {size!r}")
-    scene = scene_of(spec, seed=seed, size=size)
-    rng = np.random.default_rng([seed, _CAMERA_STREAM, spec.index])
-    camera = sample_camera(rng, size, spec.platform)
+    scene = scene_of(specs[0], seed=seed, size=size)
+    rng = np.random.default_rng([seed, _CAMERA_STREAM, specs[0].scene])
+    camera = sample_camera(rng, size, specs[0].platform)
     clean = scene.compose()
-    noise = np.random.default_rng([seed, _NOISE_STREAM, spec.index])
+    noise = np.random.default_rng([seed, _NOISE_STREAM, specs[0].scene])
     before = sensor(lens(clean, camera.blur), camera, noise)
-    after, mask = before, np.zeros((size, size), dtype=np.uint8)
+    stage = Stage(before, clean, scene, camera, np.zeros((size, size), dtype=bool))
+    return [_finished(spec, stage, seed) for spec in specs]
+
+
+def _finished(spec: Spec, stage: Stage, seed: int) -> Rendered:
+    """The scene with the artefacts of one row, and its files."""
+    before, camera = stage.picture, stage.camera
+    after, mask = before, np.zeros(before.shape[:2], dtype=np.uint8)
     if spec.artefacts:
-        stage = Stage(before, clean, scene, camera, np.zeros((size, size), dtype=bool))
-        planting = np.random.default_rng([seed, _PLANT_STREAM, spec.index])
-        after, mask = plant(spec.artefacts, stage, planting)
+        planting = np.random.default_rng([seed, _PLANT_STREAM, spec.scene])
+        after, mask = plant(spec.artefacts, replace(stage), planting)  # which is changed by it
     return Rendered(
         jpeg=develop(after, camera),
         mask=mask,
         twin=develop(before, camera) if spec.has_twin else None,
         before=before,
         after=after,
-        decoy=scene.decoy,
+        decoy=stage.scene.decoy,
         subsampling=camera.subsampling,
     )

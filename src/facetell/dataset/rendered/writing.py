@@ -8,7 +8,8 @@ import io
 import os
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 
 from PIL import Image
@@ -19,7 +20,7 @@ from facetell.common.parallel import in_processes
 
 from .artefacts import KINDS
 from .plan import RenderedSet, Spec, plan
-from .render import render
+from .render import Rendered, render_scene
 
 COLUMNS = (
     "id", "file", "split", "label", "person", "generator", "platform", "artefacts", "mask", "twin",
@@ -33,7 +34,8 @@ README = """Rendered faces, not photos
 
 Every face in this archive was drawn by the program facetell from random numbers. None is a photo
 and none shows a person who exists. "Fake" images (label 1) are the same drawings with artefacts
-planted on purpose; "real" images (label 0) are the drawings without them.
+planted on purpose; "real" images (label 0) are the drawings without them. In the training split
+each fake has its original among the real images; elsewhere each image is a view of its own.
 
 index.csv has one row for each image:
   id         name of the image, in an order that tells neither label nor split
@@ -52,9 +54,8 @@ Kinds, from bit 0 on: {kinds}
 """
 
 
-def _files(size: int, seed: int, spec: Spec) -> Files:
+def _files(spec: Spec, done: Rendered) -> Files:
     """Return the files of one row: image, mask or None, twin or None."""
-    done = render(spec, seed=seed, size=size)
     mask = None
     if spec.label:
         stream = io.BytesIO()
@@ -63,13 +64,21 @@ def _files(size: int, seed: int, spec: Spec) -> Files:
     return done.jpeg, mask, done.twin
 
 
-def _chunk_files(specs: list[Spec], size: int, seed: int) -> list[Files]:
-    return [_files(size, seed, spec) for spec in specs]
+def _chunk_files(scenes: list[list[Spec]], size: int, seed: int) -> list[tuple[Spec, Files]]:
+    return [
+        (spec, _files(spec, done))
+        for scene in scenes
+        for spec, done in zip(scene, render_scene(scene, seed=seed, size=size), strict=True)
+    ]
 
 
-def _rendered(specs: list[Spec], *, size: int, seed: int, workers: int) -> Iterator[Files]:
-    """Yield the files of every row in order, with only a few chunks in memory."""
-    chunks = (specs[i : i + _CHUNK] for i in range(0, len(specs), _CHUNK))
+def _rendered(
+    specs: list[Spec], *, size: int, seed: int, workers: int
+) -> Iterator[tuple[Spec, Files]]:
+    """Yield the rows with their files, scene by scene, with only a few chunks in memory."""
+    by_scene = sorted(specs, key=lambda spec: (spec.scene, spec.index))
+    scenes = [list(rows) for _, rows in groupby(by_scene, key=lambda spec: spec.scene)]
+    chunks = (scenes[i : i + _CHUNK] for i in range(0, len(scenes), _CHUNK))
     for files in in_processes(_chunk_files, chunks, size, seed, workers=workers):
         yield from files
 
@@ -114,22 +123,22 @@ def write_archive(
     12
     """
     specs = plan(content)
-    rows = [_row(spec) for spec in specs]
     with whole(Path(path)) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
         _add(archive, "README.txt", README.format(kinds=", ".join(KINDS)).encode())
-        _add(archive, "index.csv", _listing(rows).encode())
+        _add(archive, "index.csv", _listing(map(_row, specs)).encode())
         bar = tqdm(
             _rendered(specs, size=content.size, seed=content.seed, workers=workers),
             total=len(specs), desc="demo faces", unit="image", file=sys.stderr,
             disable=not progress, mininterval=0.2 if sys.stderr.isatty() else 10.0,
         )  # fmt: skip
-        for row, files in zip(rows, bar, strict=True):
+        for spec, files in bar:
+            row = _row(spec)
             for name, data in zip((row["file"], row["mask"], row["twin"]), files, strict=True):
                 if data is not None:
                     _add(archive, str(name), data)
 
 
-def _listing(rows: list[dict[str, str | int]]) -> str:
+def _listing(rows: Iterable[dict[str, str | int]]) -> str:
     table = io.StringIO()
     writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
     writer.writeheader()

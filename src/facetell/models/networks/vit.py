@@ -3,7 +3,7 @@
 
 Source: Touvron et al., "Training data-efficient image transformers & distillation through
 attention" (ICML 2021), as timm builds it, with the classifier of the UIUC report. Changed: a
-``width`` multiplier (channels and heads; 1/4 is DeiT-tiny) and a choice of patch size.
+``width`` multiplier (channels and heads; 1/4 is DeiT-tiny) and a choice of patch size and depth.
 """
 
 from typing import Any
@@ -22,6 +22,7 @@ def vit(
     img_size: int = 224,
     num_classes: int = 2,
     patch_size: int = 16,
+    depth: int = 12,
     **_: Any,
 ) -> nn.Module:
     """DeiT-base/16 with the report's head; 86,826,938 parameters at 224 px and two classes."""
@@ -35,6 +36,7 @@ def vit(
         pretrained=pretrained,
         img_size=img_size,
         patch_size=patch_size,
+        depth=depth,
         embed_dim=64 * heads,
         num_heads=heads,
     )
