@@ -27,7 +27,7 @@ def vit(
 ) -> nn.Module:
     """DeiT-base/16 with the report's head; 86,826,938 parameters at 224 px and two classes."""
     heads = round(12 * width)
-    if heads < 1 or abs(12 * width - heads) > 1e-6:
+    if heads < 1 or abs(12 * width - heads) > 0.01:
         raise UserError(f"vit's width must be a multiple of 1/12 (whole heads), got {width}")
     if img_size % patch_size:
         raise UserError(f"vit needs an image size that is a multiple of {patch_size} (patch_size)")

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each model learns from the embedded set, and in what time: a table for docs/detectors.md.
+
+Run: python -m benchmarks.embedded [--seeds 0] [--models all] [--home FOLDER]
+Each data seed gets a copy of the working tree in the folder, in which the stages fetch, split, pack,
+train, predict and score run as they do under dvc. A model that is scored there already is not
+trained again.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+HEAD = (
+    "| data seed | model | AUC, all fakes | several artefacts | without artefacts (control) "
+    "| training (s) | scoring (s) |\n|---|---|---|---|---|---|---|"
+)
+
+
+def prepared(home: Path, seed: int, selection: str) -> Path:
+    """A copy of the working tree with the packed set of this seed."""
+    clone = home / f"seed-{seed}"
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    for name in subprocess.check_output(listed, text=True).splitlines():
+        if Path(name).is_file() and name.split("/")[0] in ("conf", "pipeline", "src", ".dvc"):
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(name, clone / name)
+    stage(clone, "compose", f"model={selection}", f"data.fetch.seed={seed}")
+    if not (clone / "data/packed/test.arrow").exists():
+        for name in ("fetch", "split", "pack"):
+            stage(clone, name)
+    return clone
+
+
+def stage(clone: Path, name: str, *arguments: str) -> float:
+    """Run one stage; the seconds it took, its start included."""
+    started = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", f"pipeline.{name}", *arguments],
+        cwd=clone, check=True, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    return time.perf_counter() - started
+
+
+def row(clone: Path, seed: int, model: str) -> str:
+    """Train and score one model: a row of the table."""
+    took = clone / f"seconds-{model}.json"
+    if not took.exists():
+        trained = stage(clone, "train", model)
+        scored = stage(clone, "predict", model) + stage(clone, "score", model)
+        took.write_text(json.dumps([trained, scored]), encoding="utf-8")
+    trained, scored = json.loads(took.read_text(encoding="utf-8"))
+    found = json.loads((clone / f"metrics/models/{model}.json").read_text(encoding="utf-8"))
+    aucs = [found["clean"], found["artefacts"]["several"], found["variants"]["without_artefacts"]]
+    shown = " | ".join(f"{part['auc']:.3f}" for part in aucs)
+    return f"| {seed} | `{model}` | {shown} | {trained:.0f} | {scored:.0f} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--models", default="all", help="a choice of conf/model")
+    parser.add_argument("--home", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        home = options.home or Path(temporary)
+        print(HEAD)
+        for seed in options.seeds:
+            clone = prepared(home, seed, options.models)
+            chosen = yaml.safe_load((clone / "params.yaml").read_text(encoding="utf-8"))["models"]
+            for model in chosen:
+                print(row(clone, seed, model), flush=True)
+
+
+if __name__ == "__main__":
+    main()
