@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
+import yaml
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -34,6 +36,7 @@ from facetell.explain.trust.trials import SMALLEST
 from facetell.images.loading import Images, batch_of
 from facetell.images.packed import Packed, planted_mask
 from facetell.models.detector import load
+from facetell.models.factory import build, parameter_count
 from facetell.report import published
 from facetell.report.explanations import WITH_TRUTH, WITHOUT_TRUTH
 from facetell.report.figures.layers import every_layer
@@ -196,6 +199,44 @@ def number(name: str, value: float) -> str:
     return f"{value:,.0f}" if name in COUNTED else f"{value:.2f}"
 
 
+def quick() -> str:
+    """What the quick recipe changes in each published network, and how large that leaves it."""
+    conf = Path("conf")
+    recipe = _conf(conf / "config.yaml")["recipes"]["quick"]
+    rows = []
+    for model in _conf(conf / "model/all.yaml")["defaults"][:-1] + ["mobilenetv2"]:
+        entry = _conf(conf / f"model/{model}.yaml")["models"][model]
+        changes = entry["quick"]
+        options = changes.get("options", {})
+        with torch.device("meta"):
+            network = build(
+                entry.get("network", model),
+                width=changes.get("width", 1.0),
+                image_size=recipe["image_size"],
+                **options,
+            )
+        built = ({"width": changes["width"]} if "width" in changes else {}) | options
+        chosen = recipe | changes
+        rows.append(
+            {
+                "model": f"`{model}`",
+                "differs from the published network in": ", ".join(
+                    f"{name} {value}" for name, value in built.items()
+                )
+                or "nothing but the size of the image",
+                "parameters": f"{parameter_count(network):,}",
+                "epochs": chosen["epochs"],
+                "learning rate": f"{float(chosen['lr']):g}",
+                "augmentation": chosen["augment"],
+            }
+        )
+    return markdown(pd.DataFrame(rows))
+
+
+def _conf(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "demo": demo,
     "shortcuts": shortcuts,
@@ -206,6 +247,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "frequencies": from_report(FREQUENCIES, "- "),
     "planted": from_report(WITH_TRUTH, "| "),
     "agreement": from_report(WITHOUT_TRUTH, "| "),
+    "quick": quick,
     "published-accuracy": printed(published.ACCURACY),
     "published-perturbed": printed(published.PERTURBED),
     "published-cost": printed(published.COST),

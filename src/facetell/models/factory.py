@@ -14,6 +14,7 @@ from torch import nn
 
 from facetell.common.errors import UserError, brief
 from facetell.models import networks
+from facetell.models.initialisation import start_branches_at_zero, start_small
 from facetell.models.narrowing import narrowed
 
 for _module in pkgutil.iter_modules(networks.__path__):
@@ -43,7 +44,8 @@ def build(
     image_size : side of the square input in pixels.
     num_classes : number of logits; with 2 they are (real, fake).
     published : start from the weights that timm's hub has, instead of random ones.
-    options : further arguments of the network's own, such as ``drop_path_rate``.
+    options : further arguments of the network's own, such as ``drop_path_rate``; and
+        ``zero_init``, which starts its residual branches at zero.
 
     Returns
     -------
@@ -70,6 +72,7 @@ def build(
         )
     arguments: dict[str, Any] = {"num_classes": num_classes, **options}
     accepted = inspect.signature(timm.model_entrypoint(key)).parameters
+    zero_init = "zero_init" not in accepted and arguments.pop("zero_init", False)
     narrow = width != 1.0 and "width" not in accepted
     if "width" in accepted:
         arguments["width"] = width
@@ -84,7 +87,9 @@ def build(
         network = narrowed(network, width, image_size, keep=classifiers)
     if not published or num_classes != _published_classes(network):
         for layer in classifiers:
-            _start_small(layer)
+            start_small(layer)
+    if zero_init:
+        start_branches_at_zero(network)
     return network
 
 
@@ -113,18 +118,6 @@ def _classifiers(network: nn.Module, num_classes: int) -> list[nn.Linear]:
     heads = [network.get_submodule(name) for name in head_of(network)]
     linear = [[m for m in head.modules() if isinstance(m, nn.Linear)][-1:] for head in heads]
     return [last for layers in linear for last in layers if last.out_features == num_classes]
-
-
-def _start_small(classifier: nn.Linear) -> None:
-    """Random weights of half the size that torch draws by default, from the number of inputs.
-
-    Some networks draw them from the number of classes, meant for a thousand: with two, logits
-    start so large that most of a short training goes into making them small again.
-    """
-    bound = 0.5 * classifier.in_features**-0.5
-    nn.init.uniform_(classifier.weight, -bound, bound)
-    if classifier.bias is not None:
-        nn.init.zeros_(classifier.bias)
 
 
 def head_of(network: nn.Module) -> tuple[str, ...]:
