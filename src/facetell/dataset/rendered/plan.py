@@ -82,13 +82,15 @@ class RenderedSet:
 class Spec:
     """One image of the set before it is drawn; `label` is 1 for fake and 0 for real.
 
-    `index` numbers the images, `person` the persons, `scene` the views of them: a fake and a real
-    image of one scene are equal but for the artefacts. `artefacts` holds names of `KINDS` in their
-    order, `decoy` one of `accessories.DECOYS` or "", `generator` "" for a real image.
+    `index` numbers the images, `person` the persons, `scene` the views of them, and `shot` the
+    photographs of a scene, each by a camera of its own: a fake and a real image of one shot are
+    equal but for the artefacts. `artefacts` holds names of `KINDS` in their order, `decoy` one of
+    `accessories.DECOYS` or "", `generator` "" for a real image.
     """
 
     index: int
     scene: int
+    shot: int
     split: str
     label: int
     person: int
@@ -137,58 +139,71 @@ def _kinds(rng: np.random.Generator, generator: str, mean: float) -> tuple[str, 
     return tuple(KINDS[i] for i in sorted(chosen))
 
 
-def _views(rng: np.random.Generator, count: int) -> list[dict[str, str]]:
-    """Platform and decoy of so many images, alike in both classes."""
-    platforms, decoys = _quota(rng, count, PLATFORMS, PLATFORM_SHARES), _decoys(rng, count)
-    return [{"platform": p, "decoy": d} for p, d in zip(platforms, decoys, strict=True)]
+Row = dict[str, Any]
 
 
-def _real(view: dict[str, Any], person: int) -> dict[str, Any]:
-    return view | {"label": 0, "person": person, "generator": "", "artefacts": ()}
-
-
-def _fakes(
-    rng: np.random.Generator, views: list[dict[str, str]], persons: list[int], mean: float
-) -> list[dict[str, Any]]:
-    makers = _quota(rng, len(views), tuple(GENERATORS), (1, 1, 1))
+def _scenes(rng: np.random.Generator, count: int, persons: list[int], first: int) -> list[Row]:
+    """So many views of persons, two of each, with their decoys."""
+    decoys = _decoys(rng, count)
     return [
-        view | {"label": 1, "person": persons[i // 2], "generator": maker,
-                "artefacts": _kinds(rng, maker, mean)}
-        for i, (view, maker) in enumerate(zip(views, makers, strict=True))
+        {"scene": first + i, "person": persons[i // 2], "decoy": decoy}
+        for i, decoy in enumerate(decoys)
+    ]
+
+
+def _real(row: Row) -> Row:
+    """The same without artefacts."""
+    return row | {"label": 0, "generator": "", "artefacts": ()}
+
+
+def _fakes(rng: np.random.Generator, scenes: list[Row], mean: float) -> list[Row]:
+    """A fake of each scene, of three generators equally often."""
+    platforms = _quota(rng, len(scenes), PLATFORMS, PLATFORM_SHARES)
+    makers = _quota(rng, len(scenes), tuple(GENERATORS), (1, 1, 1))
+    return [
+        scene | {"label": 1, "platform": platform, "generator": maker,
+                 "artefacts": _kinds(rng, maker, mean)}
+        for scene, platform, maker in zip(scenes, platforms, makers, strict=True)
     ]  # fmt: skip
 
 
-def _singles(rng: np.random.Generator, each: int, persons: list[int]) -> list[dict[str, Any]]:
+def _singles(rng: np.random.Generator, each: int, scenes: list[Row]) -> list[Row]:
+    """Fakes with one artefact, so many of each kind."""
     kinds = [kind for kind in KINDS for _ in range(each)]
-    views, order = _views(rng, len(kinds)), rng.permutation(len(kinds)).tolist()
+    platforms = _quota(rng, len(kinds), PLATFORMS, PLATFORM_SHARES)
+    order = rng.permutation(len(kinds)).tolist()
     return [
-        view | {"label": 1, "person": persons[at % len(persons)], "generator": f"single-{kind}",
-                "artefacts": (kind,)}
-        for kind, view, at in zip(kinds, views, order, strict=True)
+        scenes[at % len(scenes)] | {"label": 1, "platform": platform,
+                                    "generator": f"single-{kind}", "artefacts": (kind,)}
+        for kind, platform, at in zip(kinds, platforms, order, strict=True)
     ]  # fmt: skip
 
 
 def plan(content: RenderedSet) -> list[Spec]:
     """The rows of a rendered set in the order of their index; draws no picture.
 
-    In the training split each fake has its original among the real images, as in sets of swapped
-    faces; elsewhere every image is a scene of its own.
+    Both classes show the same scenes, so that nothing but artefacts can tell them apart. In the
+    training split each fake has its original among the real images, as in sets of swapped faces;
+    elsewhere the real image of a scene is another shot of it.
     """
     rng = np.random.default_rng([content.seed, _PLAN_STREAM])
     counts = content.images
     people = {split: math.ceil(count / IMAGES_PER_PERSON) for split, count in counts.items()}
     numbers = rng.permutation(sum(people.values())).tolist()
-    scenes: list[list[dict[str, Any]]] = []
+    shots: list[list[Row]] = []
+    first = 0
     for split, count in counts.items():
         mine, numbers = numbers[: people[split]], numbers[people[split] :]
-        fakes = _fakes(rng, _views(rng, count // 2), mine, content.artefacts_per_fake)
-        paired = split == "train"
-        views = fakes if paired else _views(rng, count // 2)
-        reals = [_real(view, mine[i // 2]) for i, view in enumerate(views)]
-        if split == "test" and content.singles_per_kind:
-            fakes += _singles(rng, content.singles_per_kind, mine)
-        groups = zip(fakes, reals, strict=True) if paired else ([row] for row in fakes + reals)
-        scenes += [[row | {"split": split} for row in group] for group in groups]
-    rows = [row | {"scene": scene} for scene, group in enumerate(scenes) for row in group]
+        scenes = _scenes(rng, count // 2, mine, first)
+        first += len(scenes)
+        fakes = _fakes(rng, scenes, content.artefacts_per_fake)
+        reals = [_real(row) for row in fakes]
+        singles = _singles(rng, content.singles_per_kind, scenes) if split == "test" else []
+        if split == "train":
+            taken = [list(pair) for pair in zip(fakes, reals, strict=True)]
+        else:
+            taken = [[row] for row in (*fakes, *reals, *singles)]
+        shots += [[row | {"split": split} for row in shot] for shot in taken]
+    rows = [row | {"shot": number} for number, shot in enumerate(shots) for row in shot]
     order = rng.permutation(len(rows)).tolist()
     return [Spec(index=index, **rows[row]) for index, row in enumerate(order)]

@@ -69,13 +69,20 @@ def render_scene(specs: Sequence[Spec], *, seed: int, size: int) -> list[Rendere
     if size < SMALLEST_SIDE:
         raise ValueError(f"size must be at least {SMALLEST_SIDE}, got {size!r}")
     scene = scene_of(specs[0], seed=seed, size=size)
-    rng = np.random.default_rng([seed, _CAMERA_STREAM, specs[0].scene])
-    camera = sample_camera(rng, size, specs[0].platform)
     clean = scene.compose()
-    noise = np.random.default_rng([seed, _NOISE_STREAM, specs[0].scene])
-    before = sensor(lens(clean, camera.blur), camera, noise)
-    stage = Stage(before, clean, scene, camera, np.zeros((size, size), dtype=bool))
-    return [_finished(spec, stage, seed) for spec in specs]
+    stages = {spec.shot: _shot(spec, scene, clean, seed) for spec in specs}
+    return [_finished(spec, stages[spec.shot], seed) for spec in specs]
+
+
+def _shot(spec: Spec, scene: Scene, clean: np.ndarray, seed: int) -> Stage:
+    """The scene as a camera takes it, ready for artefacts."""
+    size = len(clean)
+    camera = sample_camera(
+        np.random.default_rng([seed, _CAMERA_STREAM, spec.shot]), size, spec.platform
+    )
+    noise = np.random.default_rng([seed, _NOISE_STREAM, spec.shot])
+    picture = sensor(lens(clean, camera.blur), camera, noise)
+    return Stage(picture, clean, scene, camera, np.zeros((size, size), dtype=bool))
 
 
 def _finished(spec: Spec, stage: Stage, seed: int) -> Rendered:
@@ -83,7 +90,7 @@ def _finished(spec: Spec, stage: Stage, seed: int) -> Rendered:
     before, camera = stage.picture, stage.camera
     after, mask = before, np.zeros(before.shape[:2], dtype=np.uint8)
     if spec.artefacts:
-        planting = np.random.default_rng([seed, _PLANT_STREAM, spec.scene])
+        planting = np.random.default_rng([seed, _PLANT_STREAM, spec.shot])
         after, mask = plant(spec.artefacts, replace(stage), planting)  # which is changed by it
     return Rendered(
         jpeg=develop(after, camera),

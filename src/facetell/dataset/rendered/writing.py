@@ -35,7 +35,8 @@ README = """Rendered faces, not photos
 Every face in this archive was drawn by the program facetell from random numbers. None is a photo
 and none shows a person who exists. "Fake" images (label 1) are the same drawings with artefacts
 planted on purpose; "real" images (label 0) are the drawings without them. In the training split
-each fake has its original among the real images; elsewhere each image is a view of its own.
+each fake has its original among the real images; elsewhere the real image of a scene is another
+shot of it, by another camera.
 
 index.csv has one row for each image:
   id         name of the image, in an order that tells neither label nor split

@@ -3,7 +3,7 @@
 
 Source: Touvron et al., "Training data-efficient image transformers & distillation through
 attention" (ICML 2021), as timm builds it, with the classifier of the UIUC report. Changed: a
-``width`` multiplier (channels and heads; 1/4 is DeiT-tiny) and a choice of patch size and depth.
+``width`` multiplier (channels, heads and classifier; 1/4 has DeiT-tiny's body) and a choice of patch size and depth.
 """
 
 from typing import Any
@@ -31,8 +31,11 @@ def vit(
         raise UserError(f"vit's width must be a multiple of 1/12 (whole heads), got {width}")
     if img_size % patch_size:
         raise UserError(f"vit needs an image size that is a multiple of {patch_size} (patch_size)")
+    # ImageNet's classes, and the report's layer behind them: a narrow network has fewer of both
+    classes, hidden = round(1000 * width), round(256 * width)
     network: Any = timm.create_model(
         "deit_base_patch16_224",
+        num_classes=classes,
         pretrained=pretrained,
         img_size=img_size,
         patch_size=patch_size,
@@ -41,12 +44,12 @@ def vit(
         num_heads=heads,
     )
     network.head = nn.Sequential(
-        network.head,  # to ImageNet's 1000 classes
-        nn.LayerNorm(1000),
+        network.head,
+        nn.LayerNorm(classes),
         nn.ReLU(),
-        nn.Linear(1000, 256),
-        nn.LayerNorm(256),
+        nn.Linear(classes, hidden),
+        nn.LayerNorm(hidden),
         nn.ReLU(),
-        nn.Linear(256, num_classes),
+        nn.Linear(hidden, num_classes),
     )
     return network
