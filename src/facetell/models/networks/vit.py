@@ -3,7 +3,8 @@
 
 Source: Touvron et al., "Training data-efficient image transformers & distillation through
 attention" (ICML 2021), as timm builds it, with the classifier of the UIUC report. Changed: a
-``width`` multiplier (channels, heads and classifier; 1/4 has DeiT-tiny's body) and a choice of patch size and depth.
+``width`` multiplier (channels and heads; 1/4 is DeiT-tiny) and a choice of patch size,
+depth and classifier.
 """
 
 from typing import Any
@@ -23,19 +24,22 @@ def vit(
     num_classes: int = 2,
     patch_size: int = 16,
     depth: int = 12,
+    stacked: bool = True,
     **_: Any,
 ) -> nn.Module:
-    """DeiT-base/16 with the report's head; 86,826,938 parameters at 224 px and two classes."""
+    """DeiT-base/16 with the report's head; 86,826,938 parameters at 224 px and two classes.
+
+    ``stacked=False`` puts a single linear layer in the place of the report's stacked classifier,
+    through which little reaches a network that starts from random weights.
+    """
     heads = round(12 * width)
     if heads < 1 or abs(12 * width - heads) > 0.01:
         raise UserError(f"vit's width must be a multiple of 1/12 (whole heads), got {width}")
     if img_size % patch_size:
         raise UserError(f"vit needs an image size that is a multiple of {patch_size} (patch_size)")
-    # ImageNet's classes, and the report's layer behind them: a narrow network has fewer of both
-    classes, hidden = round(1000 * width), round(256 * width)
     network: Any = timm.create_model(
         "deit_base_patch16_224",
-        num_classes=classes,
+        num_classes=1000 if stacked else num_classes,
         pretrained=pretrained,
         img_size=img_size,
         patch_size=patch_size,
@@ -43,13 +47,14 @@ def vit(
         embed_dim=64 * heads,
         num_heads=heads,
     )
-    network.head = nn.Sequential(
-        network.head,
-        nn.LayerNorm(classes),
-        nn.ReLU(),
-        nn.Linear(classes, hidden),
-        nn.LayerNorm(hidden),
-        nn.ReLU(),
-        nn.Linear(hidden, num_classes),
-    )
+    if stacked:
+        network.head = nn.Sequential(
+            network.head,  # to ImageNet's 1000 classes
+            nn.LayerNorm(1000),
+            nn.ReLU(),
+            nn.Linear(1000, 256),
+            nn.LayerNorm(256),
+            nn.ReLU(),
+            nn.Linear(256, num_classes),
+        )
     return network
