@@ -3,8 +3,8 @@
 
 Source: Touvron et al., "Training data-efficient image transformers & distillation through
 attention" (ICML 2021), as timm builds it, with the classifier of the UIUC report. Changed: a
-``width`` multiplier (channels and heads; 1/4 is DeiT-tiny) and a choice of patch size,
-depth and classifier.
+``width`` multiplier (channels and heads; 1/4 is DeiT-tiny), and a choice of patch size, depth,
+channels, heads and classifier.
 """
 
 from typing import Any
@@ -24,11 +24,14 @@ def vit(
     num_classes: int = 2,
     patch_size: int = 16,
     depth: int = 12,
+    embed_dim: int | None = None,
+    num_heads: int | None = None,
     stacked: bool = True,
     **_: Any,
 ) -> nn.Module:
     """DeiT-base/16 with the report's head; 86,826,938 parameters at 224 px and two classes.
 
+    ``embed_dim`` and ``num_heads`` take the place of ``width``, which keeps 64 channels per head.
     ``stacked=False`` puts a single linear layer in the place of the report's stacked classifier,
     through which little reaches a network that starts from random weights.
     """
@@ -44,8 +47,8 @@ def vit(
         img_size=img_size,
         patch_size=patch_size,
         depth=depth,
-        embed_dim=64 * heads,
-        num_heads=heads,
+        embed_dim=embed_dim or 64 * heads,
+        num_heads=num_heads or heads,
     )
     if stacked:
         network.head = nn.Sequential(
