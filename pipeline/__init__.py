@@ -9,3 +9,5 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
+
+import facetell  # noqa: E402, F401  (first of all: it sets what torch reads when it is imported)
