@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
 import torch
 import torch.distributed as dist
 from joblib import cpu_count  # those that this process may use, on every system
@@ -22,6 +23,7 @@ from torch.distributed.nn.functional import all_reduce
 from torch.overrides import TorchFunctionMode
 
 from facetell.common.errors import UserError
+from facetell.common.lifetime import end_with
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,9 @@ def launch(function: Callable[..., None], processes: int, *arguments: Any) -> No
             pass
     except multiprocessing.ProcessExitedException as error:
         sys.exit(error.exit_code or 1)
+    finally:
+        for process in context.processes:
+            process.kill()  # after an interruption; else it has ended
 
 
 def _process(
@@ -123,6 +128,7 @@ def _process(
         "MASTER_PORT": str(port),
     }
     torch.set_num_threads(max(1, cpu_count() // size))
+    end_with(psutil.Process().parent(), lambda: None)
     try:
         with _group():
             function(*arguments)
