@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -29,7 +29,7 @@ pytestmark = [
 
 COMMAND = [sys.executable, "-m", "pipeline.train", "simplenet"]
 STATE = ".cache/training/simplenet/last.pt"
-SOON = 10  # seconds
+SOON = 20  # seconds: four, and what a busy machine adds
 GONE = "facetell: dvc is gone, which has started train: it ends, too; run it again to go on"
 
 
@@ -46,7 +46,7 @@ def project(packed_set, tmp_path_factory) -> Path:
     stage = {"cmd": " ".join(COMMAND), "deps": ["data/packed"], "outs": ["models"]}
     write(home / "dvc.yaml", {"stages": {"train": stage}})
     subprocess.run(["dvc", "init", "-q", "--no-scm"], cwd=home, env=ENV, check=True)
-    return home
+    return home.resolve()
 
 
 def write(path: Path, content: dict) -> None:
@@ -63,22 +63,20 @@ class Running:
                 command, cwd=home, env=ENV | {"PYTHONPATH": str(ROOT)} | env, stdout=file,
                 stderr=file, stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
-        self.family: list[psutil.Process] = []
+        self.home = home
 
     @property
     def said(self) -> str:
         return self.log.read_text(encoding="utf-8")
 
     def trains(self, processes: int) -> None:
-        """Wait until an epoch is done, in so many processes at least."""
-        assert until(lambda: re.search(r"epoch \d+/300", self.said), 120), self.said
-        self.family = psutil.Process(self.process.pid).children(recursive=True)
-        names = [process.cmdline() for process in self.family]
-        assert sum("python" in " ".join(name) for name in names) >= processes, names
+        """Wait until an epoch is done, and so many processes are at work."""
+        assert until(lambda: re.search(r"epoch \d+/300", self.said), 240), self.said
+        assert until(lambda: len(working(self.home)) >= processes, 60), working(self.home)
 
     def ended(self, seconds: float = SOON) -> bool:
-        """Whether all processes below the first one end in so many seconds."""
-        return until(lambda: not any(map(lives, self.family)), seconds)
+        """Whether all processes of the stage end in so many seconds."""
+        return until(lambda: not working(self.home), seconds)
 
 
 @contextmanager
@@ -87,19 +85,24 @@ def running(home: Path, command: list[str], **env: str) -> Iterator[Running]:
     try:
         yield started
     finally:
-        for process in (*started.family, psutil.Process()):
-            if process.pid != os.getpid() and lives(process):
-                process.kill()
-        if started.process.poll() is None:
-            os.killpg(started.process.pid, signal.SIGKILL)
+        started.process.kill()
         started.process.wait()
+        for process in working(home):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
-def lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+def working(home: Path) -> list[psutil.Process]:
+    """Processes in a folder, but for dvc's own."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            here = process.cwd() == str(home) and process.status() != psutil.STATUS_ZOMBIE
+            if here and not any(
+                word.endswith(("/dvc", "dvc.daemon")) for word in process.cmdline()
+            ):
+                found.append(process)
+    return found
 
 
 def until(happened: Callable[[], object], seconds: float) -> bool:
@@ -133,7 +136,6 @@ def test_a_stage_ends_with_dvc(project, number, shell):
 
 def test_an_interruption_from_the_terminal_is_one_line(project):
     with running(project, ["dvc", "repro"]) as dvc:
-        assert "going on after epoch" in dvc.said or not dvc.said
         dvc.trains(processes=2)
         assert "going on after epoch" in dvc.said  # dvc has recovered from what came before
         os.killpg(dvc.process.pid, signal.SIGINT)
@@ -177,7 +179,7 @@ def test_a_second_training_waits_for_the_first(project):
             )
         try:
             says = lambda: (other / "log").read_text(encoding="utf-8")  # noqa: E731
-            assert until(lambda: "waiting until that ends" in says(), 60), says()
+            assert until(lambda: "waiting until that ends" in says(), 120), says()
             held = rf"\.cache/training/simplenet is in use by process {first.process.pid} since 20"
             assert re.search(held, says())
             time.sleep(1)
@@ -185,7 +187,7 @@ def test_a_second_training_waits_for_the_first(project):
             first.process.kill()
             first.process.wait()
             done = epochs_done(project)
-            assert until(lambda: f"epoch {done + 1}/300" in says(), 60), says()
+            assert until(lambda: f"epoch {done + 1}/300" in says(), 120), says()
             assert f"going on after epoch {done}\n" in says()
         finally:
             second.kill()
@@ -195,16 +197,18 @@ def test_a_second_training_waits_for_the_first(project):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_processes_that_train_together_end_together(project, number):
     settings = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
-    settings["train"]["processes"] = 2
+    settings["train"] |= {"processes": 2, "workers": 0}
     write(project / "params.yaml", settings)
     with running(project, COMMAND) as stage:
-        stage.trains(processes=4)  # two, and a worker of each
+        stage.trains(processes=3)  # the first has started the two that train
         assert "in use" not in stage.said
         stage.process.send_signal(number)
         stage.process.wait(SOON)
         assert stage.ended(), stage.said
     assert "Traceback" not in stage.said
     assert epochs_done(project) > 0
+    settings["train"] |= {"processes": 1, "workers": 1}
+    write(project / "params.yaml", settings)
 
 
 def test_copies_of_the_repository_are_no_others(project, tmp_path):

@@ -24,6 +24,7 @@ from torch.overrides import TorchFunctionMode
 
 from facetell.common.errors import UserError
 from facetell.common.lifetime import end_with
+from facetell.common.machine import CHOICE, accelerator, backend
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,9 @@ class World:
         """Each number summed over all processes."""
         if self.size == 1:
             return list(numbers)
-        device = "cuda" if dist.get_backend() == "nccl" else "cpu"
-        sums = torch.tensor(numbers, dtype=torch.float64, device=device)
-        dist.all_reduce(sums)
-        return sums.tolist()
+        parts: list[Any] = [None] * self.size
+        dist.all_gather_object(parts, numbers)  # not every accelerator has 64-bit numbers
+        return [sum(values) for values in zip(*parts, strict=True)]
 
     def interleaved(self, mine: Sequence[Any]) -> list[Any]:
         """The items of all processes, where process r holds items r, r + size, ..."""
@@ -74,11 +74,6 @@ def current() -> World:
     return ALONE
 
 
-def local_rank() -> int:
-    """This process's number on its machine, which is the number of its accelerator."""
-    return int(os.environ.get("LOCAL_RANK", 0))
-
-
 def launch(function: Callable[..., None], processes: int, *arguments: Any) -> None:
     """Call ``function`` in ``processes`` processes that train together.
 
@@ -100,9 +95,16 @@ def launch(function: Callable[..., None], processes: int, *arguments: Any) -> No
     if processes == 1:
         function(*arguments)
         return
-    if torch.cuda.is_available() and processes > torch.cuda.device_count():
+    found = accelerator()
+    if (
+        found is not None
+        and backend(found) != "gloo"
+        and processes > torch.accelerator.device_count()
+    ):
         raise UserError(
-            f"train.processes is {processes}, but there are {torch.cuda.device_count()} GPUs"
+            f"train.processes is {processes}, but of {found.type} devices there are "
+            f"{torch.accelerator.device_count()}; {CHOICE}=cpu in the environment trains on "
+            "processors"
         )
     context = multiprocessing.start_processes(
         _process, (processes, _free_port(), function, arguments), processes, join=False
@@ -138,7 +140,7 @@ def _process(
 
 @contextmanager
 def _group() -> Iterator[None]:
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    dist.init_process_group(backend(accelerator() or torch.device("cpu")))
     try:
         yield
     finally:
