@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-import pipeline  # noqa: F401  (puts this checkout's library first)
 from facetell.dataset.layouts import PRESOCIAL
 from facetell.images.archive import open_archive
 from facetell.images.packing import pack

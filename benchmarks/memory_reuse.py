@@ -15,7 +15,6 @@ import time
 import torch
 from torch.nn.functional import cross_entropy
 
-import pipeline  # noqa: F401  (puts this checkout's library first)
 from facetell.common.machine import keep_freed_memory
 from facetell.models import build
 

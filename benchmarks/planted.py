@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-import pipeline  # noqa: F401  (puts this checkout's library first)
 from facetell.common.files import read_json
 from facetell.dataset.demo import packed_demo
 from facetell.dataset.rendered import RenderedSet

@@ -26,7 +26,7 @@ from torchvision.transforms.v2 import functional as F
 from benchmarks.images import make
 from facetell.common import machine
 from facetell.evaluation.perturbations import Variant, suite
-from facetell.evaluation.variant_margins import BATCH, variant_margins
+from facetell.evaluation.variant_margins import BATCH, batch_size, variant_margins
 from facetell.images.loading import Images, scoring_batches, to_unit
 from facetell.images.packed import Packed
 from facetell.models import build
@@ -94,7 +94,7 @@ def alone(detector: Detector, images: torch.Tensor, batch: int, total: int) -> f
 def costs(variants: dict[str, Variant], images: torch.Tensor) -> None:
     """Print the ms per image of each variant, in our batches and in one thread."""
     threads = torch.get_num_threads()
-    batch = images[: BATCH["cpu"]]
+    batch = images[:BATCH]
     names = [f"image {index}" for index in range(len(batch))]
     print(f"{'ms per image':20} {threads} threads    one")
     for name, variant in variants.items():
@@ -157,7 +157,7 @@ def compare(
     pixels = next(iter(scoring_batches(images, PLAIN_BATCH)))[1]
     # as many as a large batch has, even where there are fewer
     ready = to_unit(pixels.repeat(-(-PLAIN_BATCH // len(pixels)), 1, 1, 1)[:PLAIN_BATCH], device)
-    ours, batch = "facetell", BATCH[device.type]
+    ours, batch = "facetell", batch_size(device)
     sizes = sorted({batch, PLAIN_BATCH})
     best: dict[str | int, float] = {}
     for size in sizes:

@@ -9,3 +9,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
+
+import facetell  # noqa: F401  (first of all: it sets what torch reads when it is imported)
+from pipeline.stage import end_with_dvc
+
+end_with_dvc()  # now, as stages import for seconds

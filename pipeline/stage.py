@@ -1,15 +1,77 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How every stage starts, and how its errors reach a person."""
+"""How every stage starts, how its errors reach a person, and how it ends when it is interrupted."""
 
+import os
 import sys
 from collections.abc import Callable
 
+import psutil
+
 from facetell.common.errors import UserError
+from facetell.common.lifetime import Ended, end_with, signals_end
+
+INTERRUPTED = 128 + 2  # as shells say it
 
 
 def run(main: Callable[..., None]) -> None:
     """Call a stage with the command line's arguments; a user's error is one line, no traceback."""
     try:
-        main(*sys.argv[1:])
+        with signals_end():
+            main(*sys.argv[1:])
     except UserError as error:
         sys.exit(f"facetell: {error}")
+    except (KeyboardInterrupt, Ended) as reason:
+        if not orphaned:  # which has been said already
+            say(f"ended by {reason if isinstance(reason, Ended) else 'SIGINT'}")
+        sys.exit(getattr(reason, "status", INTERRUPTED))
+
+
+def end_with_dvc() -> None:
+    """If dvc has started this stage, end it when dvc is gone, which does not do that itself.
+
+    A stage that was started by hand goes on when its terminal closes, if that was wanted.
+    """
+    stage = os.environ.get("DVC_STAGE")
+    if stage is None:
+        return
+
+    def farewell() -> None:
+        orphaned.append(True)
+        say(f"dvc is gone, which has started {stage}: it ends, too")
+
+    end_with(_dvc(stage), farewell)
+
+
+def say(what: str) -> None:
+    print(f"facetell: {what}; run it again to go on, nothing is half written", file=sys.stderr)
+
+
+def _dvc(stage: str) -> psutil.Process | None:
+    """The dvc that has started this stage: the nearest ancestor that does not belong to it.
+
+    The shell that dvc starts does. Where it does not replace itself by the stage, it would wait for
+    the stage even without dvc.
+    """
+    for ancestor in psutil.Process().parents():
+        try:
+            if ancestor.environ().get("DVC_STAGE") == stage:
+                continue
+        except psutil.AccessDenied:
+            pass  # somebody else's
+        except psutil.NoSuchProcess:
+            return None
+        return ancestor if _same_session(ancestor) else None
+    return None
+
+
+def _same_session(ancestor: psutil.Process) -> bool:
+    """Whether an ancestor can have started this process; what adopts orphans is elsewhere."""
+    if not hasattr(os, "getsid"):
+        return True
+    try:
+        return os.getsid(ancestor.pid) == os.getsid(0)
+    except OSError:
+        return False
+
+
+orphaned: list[bool] = []  # once dvc is gone

@@ -2,6 +2,7 @@
 """train: fit one network; its checkpoint and threshold come from validation images alone."""
 
 import shutil
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pandas as pd
 
 from facetell.common.distributed import current, launch
 from facetell.common.files import sha256, whole, write_csv, write_json
+from facetell.common.locks import alone
 from facetell.common.machine import device
 from facetell.images.packed import Packed
 from facetell.models.detector import Card, save
@@ -27,11 +29,20 @@ def recipe(settings: Settings, model: str) -> Recipe:
 
 
 def main(model: str) -> None:
-    launch(fit, Settings.load().train.processes, model)
+    processes = Settings.load().train.processes
+    if processes > 1:
+        with alone(paths.training_state(model)):
+            pass  # if there is one to wait for, before the others wait for the first of them
+    launch(fit, processes, model)
 
 
 def fit(model: str) -> None:
-    """What every process of a training does; the first one writes."""
+    """What every process of a training does; the first one writes, and holds the state."""
+    with alone(paths.training_state(model)) if current().first else nullcontext():
+        learn(model)
+
+
+def learn(model: str) -> None:
     settings = Settings.load()
     plan, chosen = recipe(settings, model), settings.train
     state = paths.training_state(model)

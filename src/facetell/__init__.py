@@ -1,4 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """facetell: train, stress-test and explain detectors of AI-generated faces."""
 
+import os
+
 __version__ = "0.1.0"
+
+# Libraries read these once, when torch is imported, so they are chosen here, before anything else
+# of facetell is; after ``import torch`` they have no effect. What the user has set stays, and
+# processes that are started later inherit it.
+#
+# Threads of OpenMP spin while they wait for each other. Beside another busy process that keeps the
+# cores from those that have work: benchmarks/beside.py measures it.
+if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY"} & os.environ.keys():
+    os.environ["OMP_WAIT_POLICY"] = "passive"
+# What Apple's and Intel's accelerators lack is computed on the processor, where torch can do that.
+os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+os.environ.setdefault("PYTORCH_ENABLE_XPU_FALLBACK", "1")

@@ -17,7 +17,7 @@ from support import ROOT
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 SOURCE = "${item.source}"  # the network's own file
 NETWORKS = "src/facetell/models/networks/"  # all are registered, one of them is used: SOURCE
-# of no consequence for what a stage writes: how it is started, what it says, where its files lie
+# of no consequence for what a stage writes: how it starts and ends, what it says, where files lie
 FREE = (
     "pipeline/__init__.py",
     "pipeline/paths.py",
@@ -25,6 +25,8 @@ FREE = (
     "pipeline/stage.py",
     "src/facetell/__init__.py",
     "src/facetell/common/errors.py",
+    "src/facetell/common/lifetime.py",
+    "src/facetell/common/locks.py",
     "src/facetell/common/progress.py",
 )
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
 import torch
 import torch.distributed as dist
 from joblib import cpu_count  # those that this process may use, on every system
@@ -22,6 +23,8 @@ from torch.distributed.nn.functional import all_reduce
 from torch.overrides import TorchFunctionMode
 
 from facetell.common.errors import UserError
+from facetell.common.lifetime import end_with
+from facetell.common.machine import CHOICE, accelerator, backend
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,9 @@ class World:
         """Each number summed over all processes."""
         if self.size == 1:
             return list(numbers)
-        device = "cuda" if dist.get_backend() == "nccl" else "cpu"
-        sums = torch.tensor(numbers, dtype=torch.float64, device=device)
-        dist.all_reduce(sums)
-        return sums.tolist()
+        parts: list[Any] = [None] * self.size
+        dist.all_gather_object(parts, numbers)  # not every accelerator has 64-bit numbers
+        return [sum(values) for values in zip(*parts, strict=True)]
 
     def interleaved(self, mine: Sequence[Any]) -> list[Any]:
         """The items of all processes, where process r holds items r, r + size, ..."""
@@ -72,11 +74,6 @@ def current() -> World:
     return ALONE
 
 
-def local_rank() -> int:
-    """This process's number on its machine, which is the number of its accelerator."""
-    return int(os.environ.get("LOCAL_RANK", 0))
-
-
 def launch(function: Callable[..., None], processes: int, *arguments: Any) -> None:
     """Call ``function`` in ``processes`` processes that train together.
 
@@ -98,9 +95,16 @@ def launch(function: Callable[..., None], processes: int, *arguments: Any) -> No
     if processes == 1:
         function(*arguments)
         return
-    if torch.cuda.is_available() and processes > torch.cuda.device_count():
+    found = accelerator()
+    if (
+        found is not None
+        and backend(found) != "gloo"
+        and processes > torch.accelerator.device_count()
+    ):
         raise UserError(
-            f"train.processes is {processes}, but there are {torch.cuda.device_count()} GPUs"
+            f"train.processes is {processes}, but of {found.type} devices there are "
+            f"{torch.accelerator.device_count()}; {CHOICE}=cpu in the environment trains on "
+            "processors"
         )
     context = multiprocessing.start_processes(
         _process, (processes, _free_port(), function, arguments), processes, join=False
@@ -110,6 +114,9 @@ def launch(function: Callable[..., None], processes: int, *arguments: Any) -> No
             pass
     except multiprocessing.ProcessExitedException as error:
         sys.exit(error.exit_code or 1)
+    finally:
+        for process in context.processes:
+            process.kill()  # after an interruption; else it has ended
 
 
 def _process(
@@ -123,6 +130,7 @@ def _process(
         "MASTER_PORT": str(port),
     }
     torch.set_num_threads(max(1, cpu_count() // size))
+    end_with(psutil.Process().parent(), lambda: None)
     try:
         with _group():
             function(*arguments)
@@ -132,7 +140,7 @@ def _process(
 
 @contextmanager
 def _group() -> Iterator[None]:
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    dist.init_process_group(backend(accelerator() or torch.device("cpu")))
     try:
         yield
     finally:

@@ -16,8 +16,13 @@ from facetell.models.inference import evaluating, margin_of, to_numpy
 Perturb = Callable[[torch.Tensor, list[str]], torch.Tensor]
 
 # A processor scores ResNet50 at the same rate in batches of 4 to 64, so there the batch that needs
-# less memory; a GPU wants more at once.
-BATCH = {"cpu": 16, "cuda": 64}
+# less memory; an accelerator wants more at once.
+BATCH, ACCELERATOR_BATCH = 16, 64
+
+
+def batch_size(device: torch.device) -> int:
+    """How many images are scored at once on a device."""
+    return BATCH if device.type == "cpu" else ACCELERATOR_BATCH
 
 
 def variant_margins(
@@ -52,13 +57,13 @@ def variant_margins(
         torch.inference_mode(),
         progress(None, "scoring images x variants", total) as bar,
     ):
-        for indices, pixels, _ in scoring_batches(images, BATCH[device.type], workers):
+        for indices, pixels, _ in scoring_batches(images, batch_size(device), workers):
             clean = to_unit(pixels, device)
             names = [ids[index] for index in indices.tolist()]
             rows = [margin_of(detector, clean)]
             bar.update(len(names))
             for perturb in variants.values():
-                # a GPU still computes the last variant while the next one is perturbed
+                # an accelerator still computes the last variant while the next one is perturbed
                 rows.append(margin_of(detector, perturb(clean, names)))
                 bar.update(len(names))
             parts.append(to_numpy(torch.stack(rows)))

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision.transforms.v2 import functional as F
 
 from facetell.common.distributed import ALONE, World
+from facetell.common.machine import memory_format, pins_memory
 from facetell.common.seeding import seed_of
 from facetell.images.decoding import decode
 from facetell.images.packed import Packed
@@ -120,15 +121,21 @@ def training_order(
 
 
 def training_batches(
-    images: TrainingImages, order: list[list[int]], workers: int = 0, world: World = ALONE
+    images: TrainingImages,
+    order: list[list[int]],
+    workers: int = 0,
+    world: World = ALONE,
+    *,
+    pinned: bool = False,
 ) -> DataLoader:
-    """The part of every batch that falls to this process, in the order given."""
+    """The part of every batch that falls to this process, in the order given; ``pinned`` memory is
+    copied faster to the accelerators that can use it."""
     mine = [batch[world.rank :: world.size] for batch in order]
     return DataLoader(
         images,
         batch_sampler=mine,
         num_workers=workers,
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=pinned,
     )
 
 
@@ -143,13 +150,13 @@ def scoring_batches(
 
 
 def to_unit(batch: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """uint8 (B, 3, S, S) to float32 in [0, 1] on the device, channels last in memory.
+    """uint8 (B, 3, S, S) to float32 in [0, 1] on the device, in the memory format that it wants.
 
     >>> to_unit(torch.full((1, 3, 1, 1), 255, dtype=torch.uint8), torch.device("cpu")).flatten()
     tensor([1., 1., 1.])
     """
-    pixels = batch.to(device, non_blocking=True)
-    return pixels.to(torch.float32, memory_format=torch.channels_last).div_(255)
+    pixels = batch.to(device, non_blocking=pins_memory(device))
+    return pixels.to(torch.float32, memory_format=memory_format(device)).div_(255)
 
 
 def batch_of(images: Images, rows: Sequence[int], device: torch.device) -> torch.Tensor:

@@ -97,7 +97,7 @@ def dct_matrix(size: int, device: torch.device) -> torch.Tensor:
     >>> bool(torch.allclose(matrix @ matrix.T, torch.eye(8), atol=1e-6))
     True
     """
-    index = torch.arange(size, dtype=torch.float64, device=device)
+    index = torch.arange(size, dtype=torch.float64)  # which not every device has
     basis = torch.cos(math.pi / size * (index + 0.5) * index[:, None]) * math.sqrt(2 / size)
     basis[0] /= math.sqrt(2)
-    return basis.float()
+    return basis.float().to(device)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from facetell.common.distributed import ALONE, World
+from facetell.common.machine import memory_format
 from facetell.images.loading import Images, scoring_batches, to_unit
 from facetell.models.detector import Detector
 
@@ -46,14 +47,14 @@ def margin_of(
     detector: Detector, inputs: torch.Tensor, dtype: torch.dtype = torch.float32
 ) -> torch.Tensor:
     """Margins of one batch in [0, 1] (B, 3, S, S), float32 (B,), on the device of the batch."""
-    inputs = inputs.contiguous(memory_format=torch.channels_last)
+    inputs = inputs.contiguous(memory_format=memory_format(inputs.device))
     with torch.autocast(inputs.device.type, dtype, enabled=dtype != torch.float32):
         return detector.margin(inputs)
 
 
 def to_numpy(margin: torch.Tensor) -> np.ndarray:
-    """Margins as float64 in memory; waits until a GPU has computed them."""
-    return margin.double().cpu().numpy()
+    """Margins as float64 in memory; waits until an accelerator has computed them."""
+    return margin.cpu().double().numpy()
 
 
 @contextmanager

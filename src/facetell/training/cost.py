@@ -9,6 +9,7 @@ import psutil
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from facetell.common.machine import accelerator_name
 from facetell.models.detector import Detector
 
 
@@ -44,8 +45,8 @@ def peak_memory() -> float:
 
 def machine_name(device: torch.device) -> str:
     """The accelerator's name, or the processor's with the number of threads in use."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+    if device.type != "cpu":
+        return accelerator_name(device)
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():

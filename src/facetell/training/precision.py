@@ -16,6 +16,14 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from facetell.common.files import read_json, write_json
+from facetell.common.locks import alone
+from facetell.common.machine import (
+    accelerator_name,
+    memory_format,
+    say_once,
+    synchronise,
+    trains_in,
+)
 from facetell.models.detector import Detector
 from facetell.training.recipe import Recipe
 
@@ -26,9 +34,10 @@ LONG = 2.0  # seconds: a step that takes longer is timed once, not three times
 def autocast_dtype(
     network: str, detector: Detector, recipe: Recipe, device: torch.device
 ) -> torch.dtype:
-    """The recipe's precision as a torch dtype; ``auto`` is measured on a processor.
+    """The recipe's precision as a torch dtype; ``auto`` is measured, but on CUDA.
 
-    On a GPU ``auto`` is bfloat16 where the hardware has it, else float16 (with loss scaling).
+    On CUDA ``auto`` is bfloat16 where the hardware has it, else float16 (with loss scaling). A
+    precision in which the device cannot train is replaced by float32, which is said.
     Measurements are kept in ``$XDG_CACHE_HOME/facetell/precision.json`` (``~/.cache`` if unset),
     so that the same seed gives the same numbers on this machine ever after. The detector is left
     as it was.
@@ -41,16 +50,24 @@ def autocast_dtype(
     torch.bfloat16
     """
     if recipe.precision != "auto":
-        return getattr(torch, recipe.precision)
+        dtype: torch.dtype = getattr(torch, recipe.precision)
+        if trains_in(dtype, device):
+            return dtype
+        say_once(f"{device.type} does not train in {recipe.precision}: it does in float32")
+        return torch.float32
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    if not has_bfloat16():
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if native else torch.float16
+    if device.type == "cpu" and not has_bfloat16():
         return torch.float32  # emulated: slower by far, and slow to find out
-    file, key = _cache_file(), _key(network, recipe)
-    known: dict[str, Any] = read_json(file) if file.exists() else {}
-    if key not in known:
-        known[key] = round(bfloat16_gain(detector, recipe, device), 3)
-        write_json(file, known)
+    if not trains_in(torch.bfloat16, device):
+        return torch.float32
+    file, key = _cache_file(), _key(network, recipe, device)
+    with alone(file):  # two measurements at once would be of each other
+        known: dict[str, Any] = read_json(file) if file.exists() else {}
+        if key not in known:
+            known[key] = round(bfloat16_gain(detector, recipe, device), 3)
+            write_json(file, known)
     return torch.bfloat16 if known[key] >= GAIN else torch.float32
 
 
@@ -62,8 +79,9 @@ def bfloat16_gain(detector: Detector, recipe: Recipe, device: torch.device) -> f
     size = recipe.image_size
     count = min(recipe.micro_batch or recipe.batch_size, recipe.batch_size)
     own = torch.Generator().manual_seed(0)
-    images = torch.rand(count, 3, size, size, generator=own).to(memory_format=torch.channels_last)
-    labels = torch.arange(count) % 2
+    images = torch.rand(count, 3, size, size, generator=own)
+    images = images.to(device).to(memory_format=memory_format(device))
+    labels = (torch.arange(count) % 2).to(device)
     buffers = {name: value.clone() for name, value in detector.named_buffers()}
     mode, random = detector.training, torch.get_rng_state()
 
@@ -72,6 +90,7 @@ def bfloat16_gain(detector: Detector, recipe: Recipe, device: torch.device) -> f
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             loss = cross_entropy(detector(images).float(), labels)
         loss.backward()
+        synchronise(device)
         return time.perf_counter() - started
 
     dtypes = (torch.float32, torch.bfloat16)
@@ -101,7 +120,7 @@ def _cache_file() -> Path:
     return Path(home) / "facetell" / "precision.json"
 
 
-def _key(network: str, recipe: Recipe) -> str:
+def _key(network: str, recipe: Recipe, device: torch.device) -> str:
     parts = {
         "network": network,
         "width": recipe.width,
@@ -112,4 +131,6 @@ def _key(network: str, recipe: Recipe) -> str:
         "machine": f"{platform.node()} {platform.machine()}",
         "threads": torch.get_num_threads(),
     }
+    if device.type != "cpu":
+        parts["device"] = accelerator_name(device)
     return json.dumps(parts, sort_keys=True)

@@ -79,7 +79,7 @@ def _features(images: Images, indices: np.ndarray, device: torch.device) -> np.n
         for start in progress(range(0, len(indices), BATCH), "spectra"):
             chosen = indices[start : start + BATCH]
             pixels = torch.stack([images[int(index)][1] for index in chosen])
-            batches.append(features(to_unit(pixels, device)).double().cpu().numpy())
+            batches.append(features(to_unit(pixels, device)).cpu().double().numpy())
     return np.concatenate(batches)
 
 

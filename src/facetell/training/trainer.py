@@ -13,7 +13,7 @@ import torch
 
 from facetell.common.distributed import ALONE, World, current
 from facetell.common.errors import UserError
-from facetell.common.machine import repeatable
+from facetell.common.machine import memory_format, peak_device_memory, pins_memory, repeatable
 from facetell.common.progress import progress
 from facetell.common.seeding import seed_of
 from facetell.images.loading import Images, TrainingImages, training_batches, training_order
@@ -32,7 +32,7 @@ from facetell.training.precision import autocast_dtype
 from facetell.training.updater import Updater
 
 Say = Callable[[str], None]
-LOOK_EVERY = 20  # steps on a GPU between looks at the loss: each look waits for the GPU
+LOOK_EVERY = 20  # steps on an accelerator between looks at the loss: each look waits for it
 
 
 @dataclass
@@ -140,7 +140,7 @@ def initial_detector(job: Job, device: torch.device, say: Say = silent) -> Detec
     if recipe.head_epochs and not head_of(network):
         raise UserError(f"head_epochs: {job.network} does not say what its classifier is")
     detector = Detector(network, recipe.mean, recipe.std).to(device)
-    return detector.to(memory_format=torch.channels_last)
+    return detector.to(memory_format=memory_format(device))
 
 
 class Trainer:
@@ -225,11 +225,17 @@ class Trainer:
         torch.manual_seed(seed_of(self.job.seed, epoch, self.world.rank))
         self.updater.begin_epoch(epoch)
         order = self._order()
-        batches = training_batches(self.images, order, self.engine.decoders, self.world)
+        batches = training_batches(
+            self.images,
+            order,
+            self.engine.decoders,
+            self.world,
+            pinned=pins_memory(self.engine.device),
+        )
         total, seen = 0.0, 0
         correct = torch.zeros((), dtype=torch.int64)
         recent: list[tuple[torch.Tensor, int, torch.Tensor]] = []
-        every = LOOK_EVERY if self.engine.device.type == "cuda" else 1
+        every = 1 if self.engine.device.type == "cpu" else LOOK_EVERY
         for step, (indices, pixels, labels) in enumerate(batches, start=1):
             loss, hits = self.updater.update(pixels, labels, len(order[step - 1]))
             recent.append((loss, step, indices))
@@ -249,7 +255,7 @@ class Trainer:
 
     def _finite_sum(self, recent: list[tuple[torch.Tensor, int, torch.Tensor]]) -> float:
         """Sum of the losses; an error that says where, if one is not finite."""
-        losses = torch.stack([loss for loss, _, _ in recent]).double().cpu()
+        losses = torch.stack([loss for loss, _, _ in recent]).cpu().double()
         finite = torch.isfinite(losses)
         if not finite.all():
             loss, step, indices = recent[int((~finite).nonzero()[0])]
@@ -314,8 +320,8 @@ class Trainer:
             "processes": self.world.size,
             "precision": str(self.dtype).removeprefix("torch."),
         }
-        if device.type == "cuda":
-            cost["gpu_memory_mib"] = round(torch.cuda.max_memory_allocated(device) / 2**20)
+        if (most := peak_device_memory(device)) is not None:
+            cost["gpu_memory_mib"] = round(most)
         return cost
 
     def state_dict(self) -> State:

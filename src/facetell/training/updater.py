@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 
 from facetell.common.distributed import ALONE, SynchronisedBatchNorm, World
+from facetell.common.machine import pins_memory
 from facetell.images.loading import to_unit
 from facetell.models.detector import Detector
 from facetell.models.factory import head_of
@@ -84,7 +85,7 @@ class Updater:
         losses, hits = [], []
         for number, part in enumerate(parts, start=1):
             inputs = to_unit(pixels[part], self.device)
-            truth = labels[part].to(self.device, non_blocking=True)
+            truth = labels[part].to(self.device, non_blocking=pins_memory(self.device))
             loss, logits = self._backward(inputs, truth, batch, last=number == len(parts))
             losses.append(loss)
             hits.append((logits.argmax(1) == truth).sum())

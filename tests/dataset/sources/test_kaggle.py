@@ -742,6 +742,6 @@ def test_two_experiments_share_one_download(server, fetch, tmp_path):
     threading.Timer(0.5, finish).start()
     result = fetch()
     assert result.error is None
-    assert "another process is downloading faces.zip" in result.log
+    assert "faces.zip is in use by another process: waiting" in result.log
     assert server.calls == []
     assert arrived(tmp_path)

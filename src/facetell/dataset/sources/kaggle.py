@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from facetell.common.errors import UserError, brief
 from facetell.common.files import whole
+from facetell.common.locks import alone
 from facetell.dataset.sources.local import verify
 from facetell.images.archive import open_archive
 
@@ -64,7 +64,7 @@ def fetch(target: Path, *, dataset: str, expected: str | None, downloads: Path) 
     archive = downloads / f"{dataset}.zip"
     try:
         archive.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(archive):
+        with alone(archive):  # queued experiments share the downloads
             if not _usable(archive):
                 _download(dataset, archive)
         _verify(archive, expected)
@@ -95,21 +95,6 @@ def _link(archive: Path, target: Path) -> None:
         os.link(archive, target)
     except OSError:
         shutil.copyfile(archive, target)
-
-
-@contextmanager
-def _alone(archive: Path) -> Iterator[None]:
-    """Queued experiments share the downloads: one of them fetches, the others wait."""
-    lock = FileLock(f"{archive}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        _say(f"another process is downloading {archive.name}; waiting for it")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _usable(archive: Path) -> bool:

@@ -7,6 +7,7 @@
 
 import torch
 
+from facetell.common.machine import has_float64
 from facetell.explain.registry import register
 
 SINGULAR = 1e-3  # see gradcam_plus_plus
@@ -109,6 +110,8 @@ def eigencam(a: torch.Tensor) -> torch.Tensor:
     positive is where the layer as a whole is more active than on average; where that says
     nothing, as after a layer norm, its largest value is positive.
     """
+    if not has_float64(a.device):
+        return eigencam(a.cpu()).to(a.device)
     x = a.flatten(2).transpose(1, 2).double()
     x = x - x.mean(1, keepdim=True)
     few = x.shape[1] <= x.shape[2]  # positions, than channels

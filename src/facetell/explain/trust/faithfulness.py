@@ -236,7 +236,7 @@ def _mixed(
 
 def _margins(score: Score, images: torch.Tensor) -> np.ndarray:
     with torch.no_grad():
-        parts = [torch.as_tensor(score(part)).double().cpu() for part in images.split(BATCH)]
+        parts = [torch.as_tensor(score(part)).cpu().double() for part in images.split(BATCH)]
     return torch.cat(parts).numpy()
 
 

@@ -53,14 +53,16 @@ def cascade(
         if name not in names:
             raise UserError(f"there is no part {name!r} to randomise; there are {', '.join(names)}")
     changed = copy.deepcopy(model)
+    drawn = copy.deepcopy(model).cpu()  # the processor's draws are the same on every machine
     covered: set[int] = set()
     for step, name in enumerate(names):
-        with torch.random.fork_rng(devices=_devices(changed)):
-            torch.manual_seed(seed_of(seed, "randomised", name))
-            _redraw(changed.get_submodule(name), covered)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed_of(seed, "randomised", name))
+            _redraw(drawn.get_submodule(name), covered)
             if step == len(names) - 1:
-                _redraw(changed, covered)
+                _redraw(drawn, covered)
         if stops is None or name in stops:
+            changed.load_state_dict(drawn.state_dict())
             yield name, changed
 
 
@@ -148,14 +150,9 @@ def _redraw(module: nn.Module, covered: set[int]) -> None:
         else:
             for value in own:
                 flat = value.data.flatten()
-                order = torch.randperm(flat.numel()).to(flat.device)
+                order = torch.randperm(flat.numel())
                 value.data.copy_(flat[order].view_as(value))
         covered.update(id(value) for value in own)
-
-
-def _devices(model: nn.Module) -> list[int]:
-    indices = {value.device.index or 0 for value in model.parameters() if value.is_cuda}
-    return sorted(indices)
 
 
 def _scaled(maps: np.ndarray) -> np.ndarray:

@@ -75,7 +75,7 @@ def under_change(
     }
     with torch.no_grad():
         first, second = (
-            torch.as_tensor(score(pixels)).double().cpu().numpy() for pixels in (images, changed)
+            torch.as_tensor(score(pixels)).cpu().double().numpy() for pixels in (images, changed)
         )
     return changes, {
         "margin": first,

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a process ends before its work is done: by a signal, or when the one that it works for is
+gone. What it has open is closed and its workers end, as after an error."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+import psutil
+
+SIGNALS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
+EVERY = 0.5  # seconds between looks
+GRACE = 4.0  # seconds for closing what is open
+
+
+class Ended(BaseException):
+    """The process has been told to end. Like KeyboardInterrupt, no error that is to be handled."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.status = 128 + number  # as shells say it
+
+
+@contextmanager
+def signals_end() -> Iterator[None]:
+    """Inside the block, SIGTERM and SIGHUP raise ``Ended``; SIGINT raises KeyboardInterrupt.
+
+    A signal that is ignored stays so: that is what nohup does. If what is open cannot be closed in
+    ``GRACE`` seconds, the process ends without.
+    """
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    owner = os.getpid()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)  # told twice, it ends at once
+        if os.getpid() == owner:
+            _end_soon(128 + number)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        if os.getpid() != owner:  # a forked worker, which has nothing to close
+            os.kill(os.getpid(), number)
+        raise Ended(number)
+
+    for number, handler in before.items():
+        if handler in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def end_with(process: psutil.Process | None, farewell: Callable[[], None]) -> threading.Thread:
+    """From now on this process ends soon after ``process`` has; None: that has ended already.
+
+    ``farewell`` is called first, to say why. Works beside the main thread, whatever that does.
+
+    >>> end_with(psutil.Process(), print).daemon
+    True
+    """
+
+    def watch() -> None:
+        while process is not None and _lives(process):
+            time.sleep(EVERY)
+        with suppress(OSError, ValueError):  # nobody may be listening any more
+            farewell()
+        _end_soon(1)
+        main = threading.main_thread().ident
+        if hasattr(signal, "pthread_kill") and main is not None:
+            signal.pthread_kill(main, signal.SIGTERM)  # wakes it, too, if it waits for something
+        else:
+            signal.raise_signal(signal.SIGINT)
+
+    thread = threading.Thread(target=watch, name="end_with", daemon=True)
+    thread.start()
+    return thread
+
+
+def end_children() -> None:
+    """End all processes that this one has started, and theirs."""
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            child.kill()
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _end_soon(status: int) -> None:
+    def end() -> None:
+        end_children()
+        sys.stderr.flush()
+        os._exit(status)
+
+    timer = threading.Timer(GRACE, end)
+    timer.daemon = True
+    timer.start()
