@@ -3,6 +3,7 @@
 
 import pandas as pd
 
+from facetell.common.errors import UserError
 from facetell.common.figure_style import save
 from facetell.common.files import write_json
 from facetell.common.machine import device
@@ -28,6 +29,11 @@ def main(model: str) -> None:
     tested = test_set(model, settings)
     defined = tested.defined_methods()
     judged = [name for name in suite.methods if name in defined]
+    if not judged:
+        raise UserError(
+            f"explain.suites.{chosen.suite}.methods: none of {', '.join(suite.methods)} is defined "
+            f"for {model}; add one of {', '.join(defined)}"
+        )
     seen = survey(tested, per_group=chosen.per_group, permutations=suite.permutations)
     truth = planted_benchmark(tested, methods=judged, most=suite.planted)
     tried = trials(tested, truth, judged, TrialSettings.of(dict(suite.trials)))

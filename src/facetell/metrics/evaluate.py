@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy.special import expit
 
 from facetell.metrics.calibration import BINS, bins, calibration_error
-from facetell.metrics.intervals import Resamples, interval, once, pivotal, wilson
+from facetell.metrics.intervals import Resamples, intervals_of, once, pivotal, wilson
 from facetell.metrics.losses import log_losses, squared_errors
 from facetell.metrics.ranking import Ranking, WeightedRanking
 
@@ -169,7 +169,8 @@ def _linear(
         found["ece"] = calibration_error(number, predicted, observed)
         if parts and ranking.two_classes:
             found["bpcer"] = alarms / reals
-            found["apcer"] = np.nanmax(per_part[:, 1::2] / per_part[:, ::2], axis=1)
+            # fmax: the worst of the generators that were drawn
+            found["apcer"] = np.fmax.reduce(per_part[:, 1::2] / per_part[:, ::2], axis=1)
             found["acer"] = (found["apcer"] + found["bpcer"]) / 2
     return found
 
@@ -219,8 +220,8 @@ def _intervals(
         elif name == "apcer":
             worst = max(parts.values(), key=lambda places: (~right[places]).mean())
             limits[name] = wilson(~right[worst], member[worst])
-        elif name == "ece":
+        elif name == "ece" and not np.isnan(drawn).all():
             limits[name] = pivotal(drawn, found.values[name])
-        elif not np.isnan(drawn).all():
-            limits[name] = interval(drawn)
+        else:
+            limits |= intervals_of({name: drawn})
     return limits

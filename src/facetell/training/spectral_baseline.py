@@ -17,6 +17,7 @@ from facetell.models.detector import Detector
 from facetell.models.factory import build, parameter_count
 from facetell.models.inference import margins
 from facetell.training.cost import machine_name, multiply_adds, peak_memory
+from facetell.training.sizes import check_sets
 
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)  # inverse of the ridge penalty; the best on validation is taken
 BATCH = 64
@@ -38,6 +39,10 @@ def fit(train: Images, valid: Images, device: torch.device, *, seed: int) -> Fit
 
     At most ``LIMIT`` training images, drawn with ``seed``.
 
+    Raises
+    ------
+    UserError : a set lacks a class.
+
     >>> from facetell.dataset.demo import packed_demo
     >>> sets = packed_demo("demo")
     >>> train, valid = (Images(sets[split], size=64) for split in ("train", "valid"))
@@ -45,6 +50,7 @@ def fit(train: Images, valid: Images, device: torch.device, *, seed: int) -> Fit
     >>> fitted.recipe["C"] in STRENGTHS
     True
     """
+    check_sets(train.packed, valid.packed)
     started = time.perf_counter()
     order = np.random.default_rng(seed).permutation(len(train))[:LIMIT]
     scaler = StandardScaler()

@@ -29,6 +29,7 @@ from facetell.training.checkpoint import Checkpoint, History, State, owner_of
 from facetell.training.cost import machine_name, multiply_adds, peak_memory
 from facetell.training.job import PROCESSOR, Engine, Job
 from facetell.training.precision import autocast_dtype
+from facetell.training.sizes import check_batches, check_image_size, check_sets
 from facetell.training.updater import Updater
 
 Say = Callable[[str], None]
@@ -179,15 +180,37 @@ class Trainer:
         self.images = TrainingImages(
             job.train_set, recipe.image_size, augment=augment, seed=job.seed
         )
+        check_sets(job.train_set, job.valid_set, world.size)
         self.steps = len(self._order())
         self.detector = initial_detector(job, device, say)
+        check_image_size(self.detector, recipe.image_size)
         self.dtype: torch.dtype = world.agreed(
             autocast_dtype(job.network, self.detector, recipe, device) if world.first else None
         )
         self.updater = Updater(self.detector, recipe, self.steps, dtype=self.dtype, world=world)
+        check_batches(self.detector, recipe.image_size, self._normalised_together())
+        if self.updater.schedule.finished:
+            raise UserError(
+                f"stop_below: the first learning rate, {self.updater.schedule.lr:g}, is below "
+                f"{recipe.stop_below:g}, where training ends; raise lr, or lower stop_below"
+            )
         self.multiply_adds = multiply_adds(self.detector, recipe.image_size)
         if engine.compile:
             self.detector.network.compile()
+
+    def _normalised_together(self) -> list[int]:
+        """How many images batch norm averages over at a time, in every update of an epoch."""
+        processes, counts = self.world.size, []
+        for batch in {len(batch) for batch in self._order()}:
+            shares = [len(range(rank, batch, processes)) for rank in range(processes)]
+            slices = [self.updater.micro_batches(mine, batch) for mine in shares]
+            counts += [sum(part.stop - part.start for part in parts) for parts in zip(*slices)]
+        return counts
+
+    def _order(self) -> list[list[int]]:
+        """Indices of the images of each update of an epoch."""
+        recipe = self.job.recipe
+        return training_order(self.images, recipe.batch_size, recipe.sampling, self.world.size)
 
     @property
     def finished(self) -> bool:
@@ -242,10 +265,6 @@ class Trainer:
                 recent.clear()
         total, right, count = self.world.total(total, float(correct), seen)
         return {"train_loss": total / count, "train_accuracy": right / count}
-
-    def _order(self) -> list[list[int]]:
-        recipe = self.job.recipe
-        return training_order(self.images, recipe.batch_size, recipe.sampling)
 
     def _finite_sum(self, recent: list[tuple[torch.Tensor, int, torch.Tensor]]) -> float:
         """Sum of the losses; an error that says where, if one is not finite."""
