@@ -67,10 +67,9 @@ def draw_audit(name: str, found: audit.Measured, areas: dict[str, dict[str, floa
         cls: found.features[(found.table["label"] == label).to_numpy(), :RADII]
         for label, cls in enumerate(CLASSES)
     }
-    save(
-        draw.spectrum(rings, found.cosines, f"Spectrum of luma: {name}"),
-        paths.DATA_FIGURES / "spectrum.png",
-    )
+    if all(len(values) for values in rings.values()):  # a small sample may lack a class
+        figure = draw.spectrum(rings, found.cosines, f"Spectrum of luma: {name}")
+        save(figure, paths.DATA_FIGURES / "spectrum.png")
 
 
 def draw_samples(manifest: pd.DataFrame, opened: dict[str, Packed]) -> None:

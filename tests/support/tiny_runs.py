@@ -16,7 +16,7 @@ from facetell.common.errors import UserError
 from pipeline import audit, baseline, compare, explain, fetch, pack, predict, score, split, train
 from support import ROOT
 
-MODEL = "simplenet"
+MODEL, SIZE = "simplenet", 50  # px: the least that the network takes
 STAGES: dict[str, Callable[[], None]] = {
     "fetch": fetch.main,
     "split": split.main,
@@ -42,7 +42,7 @@ def settings(recipe: Mapping[str, Any] | None = None, **changes: Any) -> dict[st
     found = yaml.safe_load((ROOT / "params.yaml").read_text())
     model = found["models"]["simplenet"] | {"quick": {}}
     found |= {"model": MODEL, "models": {MODEL: model}, "headline": MODEL}
-    found["recipes"]["quick"] |= {"epochs": 1, "image_size": 50, "precision": "float32"}
+    found["recipes"]["quick"] |= {"epochs": 1, "image_size": SIZE, "precision": "float32"}
     found["recipes"]["quick"] |= recipe or {}
     found["data"]["image_size"] = None
     found["predict"]["suites"]["quick"] = copy.deepcopy(SUITE)
@@ -63,7 +63,9 @@ def settings(recipe: Mapping[str, Any] | None = None, **changes: Any) -> dict[st
 def of_folder(root: Path, **changes: Any) -> dict[str, Any]:
     """``settings`` for the user's own folder ``root``."""
     own = {"layout": "folder", "use": "all", "root": str(root)}
-    return settings(**{"data__name": "own", "data__sets": {"own": own}, "data__frame": None} | changes)
+    return settings(
+        **{"data__name": "own", "data__sets": {"own": own}, "data__frame": None} | changes
+    )
 
 
 def drawn(figure: Figure, path: str | Path, **options: Any) -> None:
@@ -86,6 +88,17 @@ def inside(home: Path, parameters: Mapping[str, Any]) -> Iterator[None]:
             yield
     finally:
         os.chdir(before)
+
+
+def of_rendered(**changes: Any) -> dict[str, Any]:
+    """``settings`` for a rendered set of so many images: ``train``, ``valid``, ``test``, and
+    ``singles_per_kind``."""
+    content = {
+        name: changes.pop(name, 0) for name in ("train", "valid", "test", "singles_per_kind")
+    }
+    found = settings(**changes)
+    found["data"]["sets"]["demo"]["render"] = {"size": 32, "seed": 0} | content
+    return found
 
 
 def through(home: Path, parameters: Mapping[str, Any]) -> tuple[str, str]:

@@ -131,13 +131,19 @@ def _left_out(ranking: Ranking, parts: Parts) -> dict[str, str]:
         return found | {"auc": "all images are fake: there is nothing to tell apart"}
     for name, level in TPR_AT.items():
         if len(ranking.reals) < round(1 / level):
-            found[name] = f"{len(ranking.reals):,} real images; {1 / level:,.0f} are needed"
+            found[name] = (
+                f"{_counted(len(ranking.reals), 'real image')}; {1 / level:,.0f} are needed"
+            )
     smallest, places = min(parts.items(), key=lambda part: len(part[1]))
     of_it = f" of {smallest}" * (len(parts) > 1)
     for name, level in BPCER_AT.items():
         if len(places) < round(1 / level):
-            found[name] = f"{len(places):,} fakes{of_it}; {1 / level:,.0f} are needed"
+            found[name] = f"{_counted(len(places), 'fake')}{of_it}; {1 / level:,.0f} are needed"
     return found
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def _linear(

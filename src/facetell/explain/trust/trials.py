@@ -208,6 +208,8 @@ class _Sample:
             return pd.DataFrame()
         known, values, theirs = truth
         both = [name for name in self.before if name in known]
+        if len(both) < 2:  # no ranking
+            return pd.DataFrame()
         measures = {
             measure: np.stack([faithful.values(name)[measure] for name in both], axis=1)
             for measure in faithful.values(both[0])
