@@ -204,7 +204,8 @@ class Trainer:
         for batch in {len(batch) for batch in self._order()}:
             shares = [len(range(rank, batch, processes)) for rank in range(processes)]
             slices = [self.updater.micro_batches(mine, batch) for mine in shares]
-            counts += [sum(part.stop - part.start for part in parts) for parts in zip(*slices)]
+            together = zip(*slices, strict=True)
+            counts += [sum(part.stop - part.start for part in parts) for parts in together]
         return counts
 
     def _order(self) -> list[list[int]]:
