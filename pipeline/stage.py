@@ -3,13 +3,16 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from facetell.common.errors import UserError
+from pipeline.run_time import noted
 
 
 def run(main: Callable[..., None]) -> None:
     """Call a stage with the command line's arguments; a user's error is one line, no traceback."""
     try:
-        main(*sys.argv[1:])
+        with noted([Path(sys.argv[0]).stem, *sys.argv[1:]]):
+            main(*sys.argv[1:])
     except UserError as error:
         sys.exit(f"facetell: {error}")

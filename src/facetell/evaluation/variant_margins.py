@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import torch
 
-from facetell.common.progress import progress
+from facetell.common.progress import progress, worked
 from facetell.evaluation.predictions import CONTROL
 from facetell.images.decoding import decode
 from facetell.images.loading import Images, fit, scoring_batches, to_unit
@@ -64,6 +64,7 @@ def variant_margins(
             parts.append(to_numpy(torch.stack(rows)))
             twins = [images.packed.twin(index) for index in indices.tolist()]
             control.append(_with_twins(detector, images.size, parts[-1][0], twins, device))
+            worked(len(names))
     scores = dict(zip(("clean", *variants), np.concatenate(parts, axis=1), strict=True))
     if any(part is not None for part in control):
         scores[CONTROL] = np.concatenate(

@@ -6,16 +6,14 @@ convolutions), so ``auto`` times a few steps of both, once per network and machi
 """
 
 import json
-import os
 import platform
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
 
-from facetell.common.files import read_json, write_json
+from facetell.common.files import cached, read_json, write_json
 from facetell.models.detector import Detector
 from facetell.training.recipe import Recipe
 
@@ -46,7 +44,7 @@ def autocast_dtype(
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     if not has_bfloat16():
         return torch.float32  # emulated: slower by far, and slow to find out
-    file, key = _cache_file(), _key(network, recipe)
+    file, key = cached("precision.json"), _key(network, recipe)
     known: dict[str, Any] = read_json(file) if file.exists() else {}
     if key not in known:
         known[key] = round(bfloat16_gain(detector, recipe, device), 3)
@@ -94,11 +92,6 @@ def has_bfloat16() -> bool:
     # newer than our oldest torch
     native: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(native.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
-
-
-def _cache_file() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "facetell" / "precision.json"
 
 
 def _key(network: str, recipe: Recipe) -> str:

@@ -9,7 +9,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from facetell.common.progress import progress
+from facetell.common.progress import progress, worked
 from facetell.images.loading import Images, to_unit
 from facetell.images.spectra import NETWORK, features
 from facetell.metrics.ranking import auc, best_threshold
@@ -86,6 +86,7 @@ def _features(images: Images, indices: np.ndarray, device: torch.device) -> np.n
             chosen = indices[start : start + BATCH]
             pixels = torch.stack([images[int(index)][1] for index in chosen])
             batches.append(features(to_unit(pixels, device)).double().cpu().numpy())
+            worked(len(chosen))
     return np.concatenate(batches)
 
 

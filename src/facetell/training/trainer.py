@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training: one loop for every network; the epoch and the threshold are chosen on validation."""
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import torch
 from facetell.common.distributed import ALONE, World, current
 from facetell.common.errors import UserError
 from facetell.common.machine import repeatable
-from facetell.common.progress import progress
+from facetell.common.progress import STEP, estimating, progress, to_stderr, worked
 from facetell.common.seeding import seed_of
 from facetell.images.loading import Images, TrainingImages, training_batches, training_order
 from facetell.images.packed import Packed
@@ -49,11 +48,6 @@ class Fit:
     log: list[dict[str, float]]  # one row per epoch
     cost: dict[str, Any]
     watched: np.ndarray
-
-
-def to_stderr(line: str) -> None:
-    """Print a line where progress goes."""
-    print(line, file=sys.stderr)
 
 
 def silent(line: str) -> None:
@@ -97,7 +91,10 @@ def train(job: Job, *, state: Path, engine: Engine = PROCESSOR, say: Say = to_st
             trainer.load_state_dict(saved)
             say(f"{job.title}: going on after epoch {history.epoch}")
         updates = recipe.epochs * trainer.steps
-        with progress(None, f"training {job.title}", updates, show=world.first) as bar:
+        with (
+            estimating(trainer.in_words(), trainer.left(), show=world.first, say=say),
+            progress(None, f"training {job.title}", updates, show=world.first) as bar,
+        ):
             bar.update(history.epoch * trainer.steps)
             while not trainer.finished:
                 say(_line(job, trainer.one_epoch(bar), history.seconds))
@@ -218,6 +215,25 @@ class Trainer:
         """All epochs are done, or the learning rate has fallen below the recipe's floor."""
         return self.history.epoch >= self.job.recipe.epochs or self.updater.schedule.finished
 
+    def in_words(self) -> str:
+        """What this training is: epochs, images, network."""
+        job, recipe = self.job, self.job.recipe
+        done = self.history.epoch
+        epochs = f"{recipe.epochs - done} more epochs" if done else f"{recipe.epochs} epochs"
+        if recipe.epochs - done == 1:
+            epochs = epochs.removesuffix("s")
+        return (
+            f"train {job.title}: {epochs} of {len(job.train_set):,} images ({recipe.image_size} "
+            f"px, {parameter_count(self.detector):,} parameters)"
+        )
+
+    def left(self) -> int:
+        """What remains to be done, in units of scoring one image."""
+        job = self.job
+        scored = len(job.valid_set) + (0 if job.watch is None else len(job.watch))
+        each = STEP * sum(map(len, self._order())) + scored
+        return each * (job.recipe.epochs - self.history.epoch) + len(job.valid_set)
+
     def one_epoch(self, bar: Any = None) -> dict[str, float]:
         """Train on every image once, validate, keep the weights if they are the best so far.
 
@@ -259,6 +275,7 @@ class Trainer:
             recent.append((loss, step, indices))
             correct = correct + hits
             bar.update()
+            worked(STEP * len(order[step - 1]))
             if len(recent) == every or step == len(order):
                 total += self._finite_sum(recent)
                 seen += sum(len(indices) for _, _, indices in recent)
