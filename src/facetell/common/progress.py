@@ -49,7 +49,8 @@ def to_stderr(line: str) -> None:
 class Estimate:
     """Says once what is done and how long it takes here, as soon as a few steps are measured.
 
-    what : the work in words. total : all of it, in units of equal cost.
+    what : the work in words. total : all of it that is measured, in units of equal cost.
+    afterwards : seconds of what follows at a rate of its own, such as figures.
     say : gets the line. clock : seconds, from any start.
 
     The first step is not measured: memory is taken and kernels are chosen there.
@@ -63,9 +64,16 @@ class Estimate:
     """
 
     def __init__(
-        self, what: str, total: float, *, say: Say = to_stderr, clock: Clock = time.monotonic
+        self,
+        what: str,
+        total: float,
+        *,
+        afterwards: float = 0.0,
+        say: Say = to_stderr,
+        clock: Clock = time.monotonic,
     ) -> None:
-        self.what, self.total, self.say, self.clock = what, total, say, clock
+        self.what, self.total, self.afterwards = what, total, afterwards
+        self.say, self.clock = say, clock
         self.begun = clock()
         self.said = False
         self._first: float | None = None  # when the first step was done
@@ -84,7 +92,7 @@ class Estimate:
         if elapsed >= LOOK or (done >= ENOUGH * self.total and elapsed >= LOOK / 4):
             self.said = True
             left = max(0.0, self.total - done) * elapsed / self._measured
-            self._announce(now - self.begun + left)
+            self._announce(now - self.begun + left + self.afterwards)
 
     def _announce(self, seconds: float) -> None:
         if seconds >= SHORT:
@@ -99,6 +107,7 @@ def estimating(
     what: str,
     total: float,
     *,
+    afterwards: float = 0.0,
     show: bool = True,
     say: Say = to_stderr,
     clock: Clock = time.monotonic,
@@ -108,7 +117,8 @@ def estimating(
     >>> with estimating("pack: 200 images", total=200):
     ...     worked(64)
     """
-    _open.append(Estimate(what, total, say=say if show else _nothing, clock=clock))
+    teller = say if show else _nothing
+    _open.append(Estimate(what, total, afterwards=afterwards, say=teller, clock=clock))
     try:
         yield
     finally:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from facetell.common.errors import UserError
+from facetell.common.progress import progress, worked
 from facetell.evaluation.predictions import CONTROL, Predictions
 from facetell.metrics.calibration import temperature
 from facetell.metrics.evaluate import Draws, Evaluation, evaluate
@@ -57,7 +58,8 @@ def model_scores(
     found: Found = {"clean": clean.numbers()}
     found["calibration"] = _calibration(predictions, labels, before, draws)
     found["variants"], drawn = {}, {}
-    for name, margin in margins.items():
+    for name, margin in progress(margins.items(), "scores of versions"):
+        worked()
         if name != "clean":
             after = evaluate(labels, margin, threshold, draws)
             flips = _flips(before >= threshold, margin >= threshold, draws.member)

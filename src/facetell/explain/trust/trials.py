@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 import torch
 
+from facetell.common.progress import STEP, progress, worked
 from facetell.evaluation.perturbations.degradation import blur
 from facetell.explain.engine import explain
 from facetell.explain.layers import spread_layers
 from facetell.explain.maps import believable, enlarge
+from facetell.explain.registry import METHODS, cost
 from facetell.explain.test_set import TestSet
 from facetell.explain.trust import faithfulness
 from facetell.explain.trust.agreement import agreements
@@ -29,6 +31,7 @@ Name = tuple[str, str]  # method, layer
 RANDOM = ("random order", "")  # the zero level of faithfulness
 BLUR = 2.0  # px: the UIUC report's stronger one
 SMALLEST = 4  # cells on a side of a map that is put to trial
+_STABLE = 3  # times that all maps are made to see what a blur changes, beside the draws of noise
 PREFERRED = ("several", "single")  # fakes that trials are made on: the first kind that has a board
 
 
@@ -54,6 +57,11 @@ class TrialSettings:
     fractions: tuple[float, ...]
     draws: int
     stops: int
+
+    @property
+    def faithful(self) -> float:
+        """What the faithfulness of one map costs, over surveying an image: forward passes only."""
+        return 2 * (self.steps + 1 + len(self.fractions)) / STEP
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> "TrialSettings":
@@ -104,6 +112,14 @@ def trials(
         sample.sanity().table(),
         sample.agreement(faithful, truth),
     )
+
+
+def trial_cost(methods: Sequence[str], settings: TrialSettings) -> float:
+    """What ``trials`` cost, over surveying one image: roughly."""
+    maps = sum(settings.depths if METHODS[name].of_layers else 1 for name in methods)
+    passes = 1 + _STABLE + settings.draws + settings.stops
+    each = (maps + 1) * settings.faithful + passes * cost(methods)
+    return settings.images * each
 
 
 @dataclass(frozen=True)
@@ -165,12 +181,13 @@ class _Sample:
         }
         ranks[RANDOM] = faithfulness.random_order(self.ids, size, seed=seed)
         means = self.means("method", "layer")
-        for name, order in ranks.items():
+        for name, order in progress(ranks.items(), "faithfulness"):
             measured = faithfulness.measure(
                 self.score, self.batch, order, self.ids,
                 steps=self.settings.steps, fractions=self.settings.fractions, seed=seed,
             )  # fmt: skip
             means.add(name, measured, self.persons)
+            worked(self.settings.faithful * len(self.ids))
         return means
 
     def stability(self) -> ImageMeans:
@@ -181,6 +198,7 @@ class _Sample:
         changed, scores = under_change(
             self.maps, self.score, self.batch, blurred, self.tested.threshold
         )
+        worked((_STABLE + self.settings.draws) * cost(self.methods) * len(self.ids))
         means = self.means("method", "layer")
         for name, values in changed.items():
             row = {"max_sensitivity": sensitive[name], "blur_change": values["change"]}
@@ -194,10 +212,12 @@ class _Sample:
         count = min(self.settings.stops, len(parts))
         stops = [parts[int(at)] for at in np.unique(np.linspace(0, len(parts) - 1, count).round())]
         means = self.means("method", "layer", "part")
-        for part, network in cascade(detector, stops=stops, seed=seed):
+        anew = cascade(detector, stops=stops, seed=seed)
+        for part, network in progress(anew, "sanity", len(stops)):
             assert isinstance(network, Detector)
             for name, maps in self.maps(self.batch, network.eval()).items():
                 means.add((*name, part), compare(self.before[name], maps), self.persons)
+            worked(cost(self.methods) * len(self.ids))
         return means
 
     def agreement(
