@@ -16,7 +16,7 @@ from facetell.explain.survey.records import of_planted, of_survey, of_trials
 from facetell.explain.survey.survey import survey
 from facetell.explain.test_set import TestSet
 from facetell.explain.trust.planted_benchmark import planted_benchmark, planted_cost
-from facetell.explain.trust.trials import TrialSettings, trial_cost, trials
+from facetell.explain.trust.trials import TrialSettings, imputing_seconds, trial_cost, trials
 from facetell.images.loading import Images
 from facetell.images.packed import Packed
 from facetell.models.detector import load
@@ -59,7 +59,8 @@ def announced(
     scored = planted_cost(tested, methods=methods, most=suite.planted)
     total = len(tested.images) + scored + trial_cost(methods, trial)
     what = f"explain {model}: {len(tested.images):,} images, {len(methods)} methods put to the test"
-    return estimating(what, total, afterwards=DRAWN)
+    imputed = imputing_seconds(tested.images.size, methods, trial)
+    return estimating(what, total, afterwards=DRAWN + imputed)
 
 
 def test_set(model: str, settings: Settings) -> TestSet:
