@@ -75,7 +75,7 @@ def test_processes_that_share_a_batch_are_counted_together(home):
 @pytest.mark.parametrize(("processes", "sizes"), [(1, [3, 2]), (2, [3, 2]), (3, [3])])
 def test_a_batch_that_not_every_process_has_a_part_of_is_left_out(home, processes, sizes):
     images = TrainingImages(Packed(home / "train.arrow"), SIZE, augment=None, seed=0)
-    assert list(map(len, training_order(images, 3, processes))) == sizes
+    assert list(map(len, training_order(images, 3, processes=processes))) == sizes
 
 
 @pytest.mark.parametrize("network", ["simplenet", "densenet121"])
