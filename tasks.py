@@ -11,6 +11,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -18,6 +21,9 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 STAMP = VENV / ".installed"  # which lock file the environment was made from
 OLDEST = (3, 11)
+# GB of a finished environment; on Linux torch brings CUDA, with or without a GPU
+SIZE = 7 if sys.platform == "linux" else 2
+GROWN = 0.1  # GB that are worth a line
 CACHES = (".pytest_cache", ".ruff_cache", ".mypy_cache", ".import_linter_cache", "site")
 
 
@@ -32,20 +38,60 @@ def setup(*arguments: str) -> None:
     wanted = _wanted()
     if STAMP.is_file() and STAMP.read_text(encoding="utf-8") == wanted:
         return
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    count = sum("==" in line for line in lock.splitlines())
-    # on Linux torch brings CUDA, with or without a GPU
-    size = "6 GB, most of it torch with its CUDA libraries" if sys.platform == "linux" else "2 GB"
-    if VENV.is_dir():
-        print(f"Bringing {VENV} up to date.", flush=True)
-    else:
-        print(f"Installing {count} packages into {VENV}: about {size}. This is done once and takes "
-              "several minutes.", flush=True)  # fmt: skip
+    print(_intended(), flush=True)
     if Path(sys.prefix).resolve() != VENV.resolve():
         _must(sys.executable, "-m", "venv", str(VENV), path=os.environ["PATH"])
-    _run("python", "-m", "pip", "install", "--requirement", "requirements.lock")
+    with growing(VENV, SIZE):
+        _run("python", "-m", "pip", "install", "--requirement", "requirements.lock")
     _run("python", "-m", "pip", "install", "--no-deps", "--editable", ".")
     STAMP.write_text(wanted, encoding="utf-8", newline="\n")
+
+
+def _intended() -> str:
+    """What setup will do, how large that is and how long it takes."""
+    if VENV.is_dir():
+        return f"Bringing {VENV} up to date; only what has changed is downloaded."
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    count = sum("==" in line for line in lock.splitlines())
+    what = "torch with its CUDA libraries" if sys.platform == "linux" else "torch"
+    return (
+        f"Installing {count} packages into {VENV}: about {SIZE} GB, most of it {what}. This is "
+        "done once, and takes 5 to 15 minutes with a usual connection. pip shows what it "
+        "downloads; while it then unpacks, a line says from time to time how far it is."
+    )
+
+
+@contextmanager
+def growing(folder: Path, expected: float, every: float = 20.0) -> Iterator[None]:
+    """Inside the block, print every so many seconds how many of the ``expected`` GB ``folder``
+    has, if it has grown: pip is silent while it unpacks."""
+    done = threading.Event()
+
+    def watch() -> None:
+        last = gigabytes(folder)
+        while not done.wait(every):
+            now = gigabytes(folder)
+            if now - last >= GROWN:
+                print(f"{folder.name}: {now:.1f} of about {expected} GB", flush=True)
+                last = now
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+
+
+def gigabytes(folder: Path) -> float:
+    """Size of all files below a folder."""
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):  # pip has moved it
+                total += os.lstat(os.path.join(root, name)).st_size  # noqa: PTH118
+    return total / 1e9
 
 
 def repro(*arguments: str) -> None:

@@ -2,9 +2,9 @@
 """What each model learns from the embedded set, and in what time: a table for docs/detectors.md.
 
 Run: python -m benchmarks.embedded [--seeds 0] [--models swin vit] [--home FOLDER]
-Each data seed gets a copy of the working tree in the folder, in which the stages fetch, split, pack,
-train, predict and score run as they do under dvc. A model that is scored there already is not
-trained again.
+Each data seed gets a copy of the working tree in the folder, in which the stages fetch, split,
+pack, train, predict and score run as they do under dvc. A model that is scored there already is
+not trained again.
 """
 
 import argparse

@@ -157,7 +157,7 @@ def compare(
     pixels = next(iter(scoring_batches(images, PLAIN_BATCH)))[1]
     # as many as a large batch has, even where there are fewer
     ready = to_unit(pixels.repeat(-(-PLAIN_BATCH // len(pixels)), 1, 1, 1)[:PLAIN_BATCH], device)
-    ours, batch = "facetell", batch_size(device)
+    ours, batch = "facetell", batch_size(device, options.size)
     sizes = sorted({batch, PLAIN_BATCH})
     best: dict[str | int, float] = {}
     for size in sizes:

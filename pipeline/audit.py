@@ -13,6 +13,7 @@ import torch
 from facetell.common.figure_style import save
 from facetell.common.files import write_json
 from facetell.common.labels import CLASSES, SPLITS
+from facetell.common.progress import estimating
 from facetell.common.seeding import seed_of
 from facetell.dataset import audit, summary
 from facetell.images.decoding import decode
@@ -27,6 +28,7 @@ from pipeline.stage import run
 
 PER_SPLIT = 4  # images of a group in the gallery
 PER_AUGMENTATION = 8
+FITTED, FITTED_PER_SECOND = 10, 1000  # seconds, and images, that its classifiers and figures take
 SIDE = 128  # px, of pictures in figures
 NEEDED = sorted({*audit.NEEDED, *summary.NEEDED, "generator"})  # of the manifest's columns
 
@@ -36,8 +38,10 @@ def main() -> None:
     data = settings.data
     manifest = pd.read_parquet(paths.MANIFEST, columns=NEEDED)
     chosen = audit.sample(manifest, data.audit.images, data.audit.seed)
-    found = audit.measure(chosen, paths.PACKED, workers=os.cpu_count() or 1)
-    areas = audit.audit(found, seed=data.audit.seed, resamples=settings.score.resamples)
+    what, classifiers = f"audit: {len(chosen):,} images", FITTED + len(chosen) / FITTED_PER_SECOND
+    with estimating(what, len(chosen), afterwards=classifiers):
+        found = audit.measure(chosen, paths.PACKED, workers=os.cpu_count() or 1)
+        areas = audit.audit(found, seed=data.audit.seed, resamples=settings.score.resamples)
     warnings = audit.warnings(areas, harmonised=data.harmonise)
     judged = {"images": len(chosen), "limit": audit.LIMIT, "auc": areas, "warnings": warnings}
     write_json(paths.DATA, described(manifest, data) | {"audit": judged})
@@ -67,10 +71,9 @@ def draw_audit(name: str, found: audit.Measured, areas: dict[str, dict[str, floa
         cls: found.features[(found.table["label"] == label).to_numpy(), :RADII]
         for label, cls in enumerate(CLASSES)
     }
-    save(
-        draw.spectrum(rings, found.cosines, f"Spectrum of luma: {name}"),
-        paths.DATA_FIGURES / "spectrum.png",
-    )
+    if all(len(values) for values in rings.values()):  # a small sample may lack a class
+        figure = draw.spectrum(rings, found.cosines, f"Spectrum of luma: {name}")
+        save(figure, paths.DATA_FIGURES / "spectrum.png")
 
 
 def draw_samples(manifest: pd.DataFrame, opened: dict[str, Packed]) -> None:

@@ -3,11 +3,12 @@
 
 from facetell.common.files import write_json
 from facetell.common.machine import device
+from facetell.common.progress import estimating
 from facetell.images.loading import Images
 from facetell.images.packed import Packed
 from facetell.images.spectra import NETWORK
 from facetell.models.detector import Card, save
-from facetell.training.spectral_baseline import fit
+from facetell.training.spectral_baseline import LIMIT, fit
 from pipeline import paths
 from pipeline.settings import Settings
 from pipeline.stage import run
@@ -19,7 +20,9 @@ def main() -> None:
     settings = Settings.load()
     size = settings.data.image_size or SIZE
     train, valid = (Images(Packed(paths.PACKED[s]), size) for s in ("train", "valid"))
-    found = fit(train, valid, device(), seed=settings.train.seed)
+    images = min(len(train), LIMIT) + 2 * len(valid)
+    with estimating(f"baseline: spectra of {images:,} images", images):
+        found = fit(train, valid, device(), seed=settings.train.seed)
     weights = paths.weights(NETWORK)
     card = Card(
         network=NETWORK,

@@ -8,6 +8,7 @@ import pandas as pd
 
 from facetell.common.figure_style import save
 from facetell.common.files import read_json, write_csv, write_json, write_text
+from facetell.common.progress import estimating
 from facetell.curves import Curves, curves_of
 from facetell.evaluation.frequency_sensitivity import sensitivity
 from facetell.evaluation.learning_curve import by_epoch
@@ -32,6 +33,7 @@ from pipeline import paths
 from pipeline.settings import Settings
 from pipeline.stage import run
 
+DRAWN, DRAWN_PER_MODEL = 10, 2  # seconds of the figures
 KINDS = {
     "single": "Which maps find a single planted artefact",
     "several": "Which maps find several planted artefacts",
@@ -48,7 +50,9 @@ def main() -> None:
     looked = {model: read_json(paths.explained(model)) for model in models}
     test = tested_images()
 
-    curves, pairs = on_test_images(scores, test, settings)
+    what = f"compare: {len(rated)} models, each resampled {settings.score.resamples:,} times"
+    with estimating(what, len(rated), afterwards=DRAWN + DRAWN_PER_MODEL * len(rated)):
+        curves, pairs = on_test_images(scores, test, settings)
     log = pd.concat([learning_log(model, test) for model in models], ignore_index=True)
     changes = robustness(scores)
     bands = sensitivity(changes)

@@ -1,25 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """explain: where one detector looks, whether its maps can be believed, as figures and numbers."""
 
+from contextlib import AbstractContextManager
+
 import pandas as pd
 
+from facetell.common.errors import UserError
 from facetell.common.figure_style import save
 from facetell.common.files import write_json
 from facetell.common.machine import device
+from facetell.common.progress import estimating
 from facetell.evaluation.model_scores import margins_of
 from facetell.evaluation.predictions import CONTROL, read
 from facetell.explain.survey.records import of_planted, of_survey, of_trials
 from facetell.explain.survey.survey import survey
 from facetell.explain.test_set import TestSet
-from facetell.explain.trust.planted_benchmark import planted_benchmark
-from facetell.explain.trust.trials import TrialSettings, trials
+from facetell.explain.trust.planted_benchmark import planted_benchmark, planted_cost
+from facetell.explain.trust.trials import TrialSettings, imputing_seconds, trial_cost, trials
 from facetell.images.loading import Images
 from facetell.images.packed import Packed
 from facetell.models.detector import load
 from facetell.report.figures.explained import Shown, figures
 from pipeline import paths
-from pipeline.settings import Settings
+from pipeline.settings import ExplainSuite, Settings
 from pipeline.stage import run
+
+DRAWN = 15  # seconds of the figures
 
 
 def main(model: str) -> None:
@@ -28,15 +34,33 @@ def main(model: str) -> None:
     tested = test_set(model, settings)
     defined = tested.defined_methods()
     judged = [name for name in suite.methods if name in defined]
-    seen = survey(tested, per_group=chosen.per_group, permutations=suite.permutations)
-    truth = planted_benchmark(tested, methods=judged, most=suite.planted)
-    tried = trials(tested, truth, judged, TrialSettings.of(dict(suite.trials)))
+    if not judged:
+        raise UserError(
+            f"explain.suites.{chosen.suite}.methods: none of {', '.join(suite.methods)} is defined "
+            f"for {model}; add one of {', '.join(defined)}"
+        )
+    trial = TrialSettings.of(dict(suite.trials))
+    with announced(model, tested, judged, suite, trial):
+        seen = survey(tested, per_group=chosen.per_group, permutations=suite.permutations)
+        truth = planted_benchmark(tested, methods=judged, most=suite.planted)
+        tried = trials(tested, truth, judged, trial)
     facts = {"model": model, "suite": chosen.suite, "layer": seen.layer, "images": seen.counts}
     facts |= of_survey(model, seen) | of_planted(truth) | of_trials(tried)
     write_json(paths.explained(model), facts, digits=4)
     shown = Shown.of(model, settings.data.name, defined, suite.costly, **dict(suite.activation))
     for name, figure in figures(tested, seen, shown):
         save(figure, paths.explanations(model) / f"{name}.png")
+
+
+def announced(
+    model: str, tested: TestSet, methods: list[str], suite: ExplainSuite, trial: TrialSettings
+) -> AbstractContextManager[None]:
+    """What all of it costs, in units of surveying an image."""
+    scored = planted_cost(tested, methods=methods, most=suite.planted)
+    total = len(tested.images) + scored + trial_cost(methods, trial)
+    what = f"explain {model}: {len(tested.images):,} images, {len(methods)} methods put to the test"
+    imputed = imputing_seconds(tested.images.size, methods, trial)
+    return estimating(what, total, afterwards=DRAWN + imputed)
 
 
 def test_set(model: str, settings: Settings) -> TestSet:

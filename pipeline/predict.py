@@ -4,6 +4,7 @@
 import pandas as pd
 
 from facetell.common import machine
+from facetell.common.progress import estimating
 from facetell.evaluation.perturbations import suite
 from facetell.evaluation.predictions import table, write
 from facetell.evaluation.variant_margins import variant_margins
@@ -25,7 +26,9 @@ def main(model: str) -> None:
     detector.to(device)
     valid, test = (Images(Packed(paths.PACKED[s]), card.image_size) for s in ("valid", "test"))
     on_valid = {"clean": margins(detector, valid, device, workers=workers)}
-    on_test = variant_margins(detector, test, variants, device, workers=workers)
+    what = f"predict {model}: {1 + len(variants)} versions of {len(test):,} images"
+    with estimating(what, len(test)):
+        on_test = variant_margins(detector, test, variants, device, workers=workers)
     predictions = pd.concat(
         [
             table(split, images.packed.ids, images.packed.labels, scores)

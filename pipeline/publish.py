@@ -41,6 +41,7 @@ from facetell.report import published
 from facetell.report.explanations import WITH_TRUTH, WITHOUT_TRUTH
 from facetell.report.figures.layers import every_layer
 from facetell.report.markdown import ABSENT, markdown
+from facetell.report.number_format import with_interval
 from facetell.report.sections.differences import PAIRS
 from facetell.report.sections.parts import PLANTED
 from facetell.report.sections.perturbed import FREQUENCIES, PERTURBED
@@ -99,10 +100,10 @@ def demo() -> str:
         rows.append(
             {
                 "model": f"`{model}`" + " (linear baseline)" * (model == BASELINE),
-                "AUC": bounded(clean, "auc"),
+                "AUC": with_interval(clean, "auc"),
                 "AUC, several artefacts": f"{found['artefacts']['several']['auc']:.3f}",
                 "AUC, artefacts removed": f"{found['variants'][CONTROL]['auc']:.3f}",
-                "accuracy": bounded(clean, "accuracy"),
+                "accuracy": with_interval(clean, "accuracy"),
                 "AUC, perturbed": f"{hard['auc_mean']:.3f}",
                 "worst perturbation": f"{hard['auc_worst']:.3f}, {hard['worst']}",
             }
@@ -204,7 +205,7 @@ def quick() -> str:
     conf = Path("conf")
     recipe = _conf(conf / "config.yaml")["recipes"]["quick"]
     rows = []
-    for model in _conf(conf / "model/all.yaml")["defaults"][:-1] + ["mobilenetv2"]:
+    for model in [*_conf(conf / "model/all.yaml")["defaults"][:-1], "mobilenetv2"]:
         entry = _conf(conf / f"model/{model}.yaml")["models"][model]
         changes = entry["quick"]
         options = changes.get("options", {})
@@ -270,11 +271,6 @@ def headline() -> str:
 
 def device() -> str:
     return scores()[headline()]["training"]["cost"]["device"]
-
-
-def bounded(numbers: dict[str, Any], name: str) -> str:
-    low, high = numbers["interval"][name]
-    return f"{numbers[name]:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def believable_maps() -> Image.Image:

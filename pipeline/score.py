@@ -4,6 +4,7 @@
 import pandas as pd
 
 from facetell.common.files import read_json, write_json
+from facetell.common.progress import estimating
 from facetell.evaluation.model_scores import model_scores
 from facetell.evaluation.predictions import read
 from pipeline import paths
@@ -13,12 +14,16 @@ from pipeline.stage import run
 
 def main(model: str) -> None:
     settings = Settings.load()
-    found = model_scores(
-        read(paths.predictions(model)),
-        pd.read_parquet(paths.MANIFEST),
-        resamples=settings.score.resamples,
-        seed=settings.train.seed,
-    )
+    predictions, resamples = read(paths.predictions(model)), settings.score.resamples
+    versions = predictions.table["variant"].nunique()
+    what = f"score {model}: {versions} versions, each resampled {resamples:,} times"
+    with estimating(what, versions):
+        found = model_scores(
+            predictions,
+            pd.read_parquet(paths.MANIFEST),
+            resamples=resamples,
+            seed=settings.train.seed,
+        )
     trained = read_json(paths.training(model))
     write_json(paths.scores(model), {"model": model} | found | {"training": trained})
 

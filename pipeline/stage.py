@@ -4,11 +4,13 @@
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 
 from facetell.common.errors import UserError
 from facetell.common.lifetime import Ended, end_with, signals_end
+from pipeline.run_time import noted
 
 INTERRUPTED = 128 + 2  # as shells say it
 
@@ -16,7 +18,7 @@ INTERRUPTED = 128 + 2  # as shells say it
 def run(main: Callable[..., None]) -> None:
     """Call a stage with the command line's arguments; a user's error is one line, no traceback."""
     try:
-        with signals_end():
+        with signals_end(), noted([Path(sys.argv[0]).stem, *sys.argv[1:]]):
             main(*sys.argv[1:])
     except UserError as error:
         sys.exit(f"facetell: {error}")

@@ -21,6 +21,7 @@ NETWORKS = "src/facetell/models/networks/"  # all are registered, one of them is
 FREE = (
     "pipeline/__init__.py",
     "pipeline/paths.py",
+    "pipeline/run_time.py",
     "pipeline/settings.py",
     "pipeline/stage.py",
     "src/facetell/__init__.py",

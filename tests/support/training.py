@@ -20,13 +20,8 @@ RECIPE = Recipe(
 
 def job(home: Path, recipe: Recipe = RECIPE, network: str = "simplenet", **changes) -> Job:
     """The job of learning from ``home/{train,valid}.arrow``."""
-    return Job(
-        network=network,
-        recipe=recipe,
-        train_set=Packed(home / "train.arrow"),
-        valid_set=Packed(home / "valid.arrow"),
-        **{"seed": 0} | changes,
-    )
+    sets = {f"{split}_set": Packed(home / f"{split}.arrow") for split in ("train", "valid")}
+    return Job(network=network, recipe=recipe, **sets | {"seed": 0} | changes)
 
 
 def run(

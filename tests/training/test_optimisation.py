@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Optimisers and schedules against their formulas."""
 
+import itertools
 import math
+from typing import get_args
 
 import pytest
 from torch import nn
 
 from facetell.common.errors import UserError
 from facetell.training.optimisation import Schedule, optimizer
-from facetell.training.recipe import Recipe
+from facetell.training.recipe import Recipe, ScheduleName
 
 
 def recipe(**changes) -> Recipe:
@@ -50,7 +52,7 @@ def test_cosine_rises_then_falls_to_zero():
     expected = [0.05 * (1 + math.cos(math.pi * step / 35)) for step in range(35)]
     assert fall == pytest.approx(expected, abs=1e-9)
     assert rates(recipe(schedule="cosine"), 10)[0] == pytest.approx(0.1)
-    with pytest.raises(UserError, match="warmup: 40 of 40 updates"):
+    with pytest.raises(UserError, match=r"warmup: 40 of 40 updates .* raise epochs"):
         rates(recipe(schedule="cosine", warmup=4.0), 10)
 
 
@@ -59,6 +61,43 @@ def test_onecycle_and_constant():
     assert max(found) == pytest.approx(0.1)
     assert found.index(max(found)) == 7
     assert set(rates(recipe(schedule="constant"), 10)) == {0.1}
+
+
+def one_training(settings: Recipe, steps: int, stop: int = 0) -> list[float]:
+    """The rate of each update; with ``stop``, schedule and optimiser are saved before that one,
+    made anew, and loaded."""
+    opt = optimizer(nn.Linear(2, 2), settings)
+    schedule, found = Schedule(opt, settings, steps), []
+    for update in range(settings.epochs * steps):
+        if stop and update == stop:
+            saved = schedule.state_dict(), opt.state_dict()
+            opt = optimizer(nn.Linear(2, 2), settings)
+            schedule = Schedule(opt, settings, steps)
+            schedule.load_state_dict(saved[0])
+            opt.load_state_dict(saved[1])
+        found.append(schedule.lr)
+        opt.step()
+        schedule.step()
+        if (update + 1) % steps == 0:
+            schedule.epoch(1.0)
+    return found
+
+
+@pytest.mark.parametrize("schedule", get_args(ScheduleName))
+@pytest.mark.parametrize("epochs", range(1, 7))
+def test_short_trainings_have_a_rate_at_every_update(schedule, epochs):
+    """Whatever the number of updates: finite, above 0, at most ``lr``, and not all but nothing."""
+    for steps, warmup in itertools.product(range(1, 7), (0, 0.5, 1, 2)):
+        settings = recipe(epochs=epochs, schedule=schedule, warmup=warmup)
+        if schedule == "cosine" and round(warmup * steps) >= epochs * steps:
+            with pytest.raises(UserError, match="lower warmup"):
+                one_training(settings, steps)
+            continue
+        found = one_training(settings, steps)
+        assert all(0 < rate <= 0.1 * (1 + 1e-9) for rate in found), (steps, warmup, found)
+        assert max(found) >= 0.03, (steps, warmup, found)
+        for stop in {1, len(found) // 2, len(found) - 1} - {0, len(found)}:
+            assert one_training(settings, steps, stop) == found, (steps, warmup, stop)
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,17 @@ def write_csv(path: str | Path, table: "pd.DataFrame", digits: int | None = None
         table.to_csv(temporary, index=False, float_format=form, lineterminator="\n")
 
 
+def cached(name: str) -> Path:
+    """A file that is kept for this user between runs: in ``$XDG_CACHE_HOME/facetell``, or in
+    ``~/.cache/facetell`` if that is not set.
+
+    >>> cached("precision.json").parent.name
+    'facetell'
+    """
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "facetell" / name
+
+
 def sha256(path: str | Path) -> str:
     """sha256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as file:

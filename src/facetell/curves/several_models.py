@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from facetell.common.labels import CLASSES
-from facetell.common.progress import progress
+from facetell.common.progress import progress, worked
 from facetell.curves.det import DetCurve
 from facetell.curves.precision_recall import PrecisionRecallCurve
 from facetell.curves.reliability import ReliabilityDiagram
@@ -111,6 +111,7 @@ def curves_of(
                 found.roc[positive][model] = RocCurve.from_scored(scored, **of)
                 found.pr[positive][model] = PrecisionRecallCurve.from_scored(scored, **of)
             found.det[model] = DetCurve.from_scored(scored, name=model)
+        worked()
         found.histograms[model] = ScoreHistogram.from_scored(scored, name=model)
         found.before[model] = ReliabilityDiagram.from_scored(scored, name=model)
         found.after[model] = ReliabilityDiagram.from_scored(

@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 
 from facetell.common.labels import CLASSES, SPLITS
 from facetell.common.parallel import ALONE, CHUNK, in_processes, opened
-from facetell.common.progress import progress
+from facetell.common.progress import progress, worked
 from facetell.images import spectra
 from facetell.images.decoding import decode
 from facetell.images.packed import Packed
@@ -108,6 +108,7 @@ def measure(table: pd.DataFrame, packed: Mapping[str, Path], *, workers: int = 1
     sums = {name: np.zeros((FINE, FINE)) for name in CLASSES}
     counts = dict.fromkeys(CLASSES, 0)
     for one, other, fine, seen in progress(results, "audit", len(chunks)):
+        worked(len(one))
         values.append(one)
         features.append(other)
         for name in CLASSES:

@@ -20,7 +20,7 @@ import pandera.pandas as pa
 from facetell.common.errors import UserError
 from facetell.common.labels import CLASSES, SPLITS, UNUSED
 from facetell.common.parallel import ALONE, CHUNK, in_processes, opened
-from facetell.common.progress import progress
+from facetell.common.progress import estimating, progress, worked
 from facetell.dataset.copies import BITS, perceptual_hash
 from facetell.dataset.layouts import PRESOCIAL, ROW
 from facetell.images.archive import open_archive
@@ -139,7 +139,8 @@ def look_at(
     )
     workers = 1 if len(rows) < ALONE else workers
     results = in_processes(_look, chunks, raw, everyone, workers=workers)
-    table, hashes, aside = _collect(rows, progress(results, "images", -(-len(rows) // CHUNK)))
+    with estimating(f"split: look at {len(rows):,} images", len(rows)):
+        table, hashes, aside = _collect(rows, progress(results, "images", -(-len(rows) // CHUNK)))
     return Looked(table, aside, hashes)
 
 
@@ -170,6 +171,7 @@ def _collect(
     reasons = []
     at = 0
     for chunk in results:
+        worked(len(chunk))
         for looked in chunk:
             if len(looked) == 1:
                 reasons.append(looked[0])

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from facetell.common.errors import UserError
+from facetell.common.progress import progress, worked
 from facetell.evaluation.predictions import CONTROL, Predictions
 from facetell.metrics.calibration import temperature
 from facetell.metrics.evaluate import Draws, Evaluation, evaluate
-from facetell.metrics.intervals import Resamples, interval, wilson, wilson_average
+from facetell.metrics.intervals import Resamples, intervals_of, wilson, wilson_average
 
 DROPS = ("accuracy", "accuracy_real", "accuracy_fake", "auc")
 CALIBRATED = ("brier", "ece", "log_loss")
@@ -57,7 +58,8 @@ def model_scores(
     found: Found = {"clean": clean.numbers()}
     found["calibration"] = _calibration(predictions, labels, before, draws)
     found["variants"], drawn = {}, {}
-    for name, margin in margins.items():
+    for name, margin in progress(margins.items(), "scores of versions"):
+        worked()
         if name != "clean":
             after = evaluate(labels, margin, threshold, draws)
             flips = _flips(before >= threshold, margin >= threshold, draws.member)
@@ -112,7 +114,8 @@ def _average(parts: list[Evaluation], spread: list[float]) -> Found:
     found["accuracy"] = float(np.mean([part.values["accuracy"] for part in parts]))
     if all("auc" in part.values for part in parts):
         found["auc"] = float(np.mean([part.values["auc"] for part in parts]))
-        found["interval"]["auc"] = interval(np.mean([part.draws["auc"] for part in parts], axis=0))
+        drawn = np.mean([part.draws["auc"] for part in parts], axis=0)
+        found["interval"] |= intervals_of({"auc": drawn})
     return found
 
 
@@ -171,17 +174,18 @@ def _calibration(
 
 def _against(clean: Evaluation, variant: Evaluation) -> Found:
     """What is lost from clean to variant, with intervals from draws of the same images."""
-    found: Found = {"drop": {}, "drop_interval": {}}
+    found: Found = {"drop": {}}
+    drawn: Draws = {}
     for name in DROPS:
         if name in clean.draws and name in variant.draws:
             found["drop"][name] = clean.values[name] - variant.values[name]
-            lost = clean.draws[name] - variant.draws[name]
-            found["drop_interval"][name] = interval(lost)
+            drawn[name] = clean.draws[name] - variant.draws[name]
     if before := clean.values["accuracy"]:
         found["accuracy_change_pct"] = 100 * (variant.values["accuracy"] / before - 1)
-        changes = variant.draws["accuracy"] / clean.draws["accuracy"] - 1
-        found["drop_interval"]["accuracy_change_pct"] = interval(100 * changes)
-    return found
+        # of a draw in which nothing was right there is no relative change
+        base = np.where(clean.draws["accuracy"] > 0, clean.draws["accuracy"], np.nan)
+        drawn["accuracy_change_pct"] = 100 * (variant.draws["accuracy"] / base - 1)
+    return found | {"drop_interval": intervals_of(drawn)}
 
 
 def _flips(before: np.ndarray, after: np.ndarray, member: np.ndarray) -> Found:
@@ -209,8 +213,5 @@ def _robustness(variants: Found, drawn: dict[str, Draws]) -> Found:
         "auc_mean": float(np.mean(of_values)),
         "auc_worst": variants[worst]["auc"],
         "worst": worst,
-        "interval": {
-            "auc_mean": interval(means),
-            "auc_worst": variants[worst]["interval"]["auc"],
-        },
+        "interval": intervals_of({"auc_mean": means, "auc_worst": drawn[worst]["auc"]}),
     }

@@ -65,23 +65,28 @@ def weak_points(scores: Scores) -> list[str]:
         if not summary:  # nothing was perturbed, or there is no AUC
             continue
         limits = summary["interval"]
+        mean = bounded(summary["auc_mean"], limits.get("auc_mean"))
+        worst = bounded(summary["auc_worst"], limits.get("auc_worst"))
         part = part[part["perturbation"].notna() & ~part["probe"]]
         turned = part.loc[part[list(FLIPS)].sum(axis=1).idxmax()]
         most = max(FLIPS, key=lambda direction: turned[direction])
         other = next(direction for direction in FLIPS if direction != most)
         said.append(
-            f"`{model}`: mean AUC {bounded(summary['auc_mean'], limits['auc_mean'])} over "
-            f"{summary['perturbations']} perturbations, lowest with `{summary['worst']}` at "
-            f"{bounded(summary['auc_worst'], limits['auc_worst'])}. `{turned['variant']}` changes "
-            f"the most verdicts: {turned[most]:.0%} of all images [{turned[f'{most}_low']:.0%}, "
+            f"`{model}`: mean AUC {mean} over {summary['perturbations']} perturbations, lowest "
+            f"with `{summary['worst']}` at {worst}. `{turned['variant']}` changes the most "
+            f"verdicts: {turned[most]:.0%} of all images [{turned[f'{most}_low']:.0%}, "
             f"{turned[f'{most}_high']:.0%}] {FLIPS[most]}, {turned[other]:.0%} {FLIPS[other]}."
         )
     return said
 
 
-def bounded(value: float, limits: Sequence[float]) -> str:
-    """Three decimals with the interval."""
-    return f"{value:.3f} [{limits[0]:.3f}, {limits[1]:.3f}]"
+def bounded(value: float, limits: Sequence[float] | None) -> str:
+    """Three decimals with the interval, where there is one.
+
+    >>> bounded(0.9, [0.85, 0.94]), bounded(0.9, None)
+    ('0.900 [0.850, 0.940]', '0.900')
+    """
+    return f"{value:.3f}" + (f" [{limits[0]:.3f}, {limits[1]:.3f}]" if limits else "")
 
 
 def frequencies(table: pd.DataFrame) -> list[str]:

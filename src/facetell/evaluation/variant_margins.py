@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import torch
 
-from facetell.common.progress import progress
+from facetell.common.progress import progress, worked
 from facetell.evaluation.predictions import CONTROL
 from facetell.images.decoding import decode
 from facetell.images.loading import Images, fit, scoring_batches, to_unit
@@ -16,13 +16,20 @@ from facetell.models.inference import evaluating, margin_of, to_numpy
 Perturb = Callable[[torch.Tensor, list[str]], torch.Tensor]
 
 # A processor scores ResNet50 at the same rate in batches of 4 to 64, so there the batch that needs
-# less memory; an accelerator wants more at once.
-BATCH, ACCELERATOR_BATCH = 16, 64
+# less memory at 224 px. Small images of narrow networks, and accelerators, want more at once.
+BATCH, AT = 16, 224
+LARGEST_BATCH = 64
 
 
-def batch_size(device: torch.device) -> int:
-    """How many images are scored at once on a device."""
-    return BATCH if device.type == "cpu" else ACCELERATOR_BATCH
+def batch_size(device: torch.device, size: int) -> int:
+    """How many images of ``size`` px are scored at once on a device.
+
+    >>> batch_size(torch.device("cpu"), 224), batch_size(torch.device("cpu"), 64)
+    (16, 64)
+    """
+    if device.type != "cpu":
+        return LARGEST_BATCH
+    return max(BATCH, min(LARGEST_BATCH, BATCH * AT**2 // size**2))
 
 
 def variant_margins(
@@ -57,7 +64,7 @@ def variant_margins(
         torch.inference_mode(),
         progress(None, "scoring images x variants", total) as bar,
     ):
-        for indices, pixels, _ in scoring_batches(images, batch_size(device), workers):
+        for indices, pixels, _ in scoring_batches(images, batch_size(device, images.size), workers):
             clean = to_unit(pixels, device)
             names = [ids[index] for index in indices.tolist()]
             rows = [margin_of(detector, clean)]
@@ -69,6 +76,7 @@ def variant_margins(
             parts.append(to_numpy(torch.stack(rows)))
             twins = [images.packed.twin(index) for index in indices.tolist()]
             control.append(_with_twins(detector, images.size, parts[-1][0], twins, device))
+            worked(len(names))
     scores = dict(zip(("clean", *variants), np.concatenate(parts, axis=1), strict=True))
     if any(part is not None for part in control):
         scores[CONTROL] = np.concatenate(

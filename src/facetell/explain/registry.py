@@ -74,6 +74,19 @@ def is_signed(name: str) -> bool:
     return name not in METHODS or METHODS[name].signed
 
 
+PASSES = {"costly": 30.0, "other": 8.0}  # of methods that do not share the one pass, about
+
+
+def cost(methods: Iterable[str]) -> float:
+    """What maps of one image by these methods cost, over one forward and backward pass: roughly.
+
+    >>> cost(["gradcam", "saliency"])
+    1.0
+    """
+    apart = [METHODS[name] for name in methods if not METHODS[name].one_pass]
+    return 1.0 + sum(PASSES["costly" if one.costly else "other"] for one in apart)
+
+
 def register(title: str, **fields: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function under its own name; ``fields`` as in ``Method``."""
 

@@ -89,7 +89,10 @@ class TrainingImages(Images):
 
 
 def training_order(
-    images: TrainingImages, batch_size: int, sampling: Sampling = "random"
+    images: TrainingImages,
+    batch_size: int,
+    sampling: Sampling = "random",
+    processes: int = 1,
 ) -> list[list[int]]:
     """Indices of each batch of an epoch, shuffled by the images' seed and epoch.
 
@@ -98,7 +101,8 @@ def training_order(
     its original by Shiohara and Yamasaki ("Detecting Deepfakes with Self-Blended Images", 2022).
     What both share cancels out of the gradient, and what is left is the tells.
 
-    A last batch of one is left out: batch norm has nothing to average there.
+    A last batch of one is left out: batch norm has nothing to average there. So is one that has
+    fewer images than ``processes`` that share it.
 
     >>> from facetell.dataset.demo import packed_demo
     >>> images = TrainingImages(packed_demo("demo")["train"], 32, augment=None, seed=0)
@@ -115,7 +119,7 @@ def training_order(
             together.setdefault(names[index], []).append(index)
         indices = [index for person in together.values() for index in person]
     batches = [indices[at : at + batch_size] for at in range(0, len(indices), batch_size)]
-    if len(batches) > 1 and len(batches[-1]) == 1 < batch_size:
+    if len(batches) > 1 and len(batches[-1]) < min(batch_size, max(2, processes)):
         batches.pop()
     return batches
 

@@ -57,7 +57,7 @@ class Packed:
             labels.append(batch["label"].to_numpy().copy())
             if index % ROWS == 0:
                 self._forget()
-        self.labels = np.concatenate(labels)
+        self.labels = np.concatenate([np.zeros(0, dtype=np.int8), *labels])
         self.fingerprint = self._reader.schema.metadata[b"fingerprint"].decode()
         self._forget()
 

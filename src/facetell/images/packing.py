@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from facetell.common.errors import UserError
 from facetell.common.files import whole
-from facetell.common.progress import progress
+from facetell.common.progress import progress, worked
 from facetell.images.archive import Archive
 from facetell.images.decoding import Unusable
 from facetell.images.packed import ROWS, SCHEMA
@@ -67,6 +67,7 @@ def pack(
                 "twin": [_twin(row, archives[row["set"]], everyone) for row in rows],
             }
             writer.write_batch(pa.record_batch(columns, schema=schema))
+            worked(len(rows))
 
 
 def _image(row: dict[str, Any], archive: Archive, everyone: Treatment) -> bytes:

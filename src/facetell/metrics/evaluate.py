@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy.special import expit
 
 from facetell.metrics.calibration import BINS, bins, calibration_error
-from facetell.metrics.intervals import Resamples, interval, once, pivotal, wilson
+from facetell.metrics.intervals import Resamples, intervals_of, once, pivotal, wilson
 from facetell.metrics.losses import log_losses, squared_errors
 from facetell.metrics.ranking import Ranking, WeightedRanking
 
@@ -131,13 +131,19 @@ def _left_out(ranking: Ranking, parts: Parts) -> dict[str, str]:
         return found | {"auc": "all images are fake: there is nothing to tell apart"}
     for name, level in TPR_AT.items():
         if len(ranking.reals) < round(1 / level):
-            found[name] = f"{len(ranking.reals):,} real images; {1 / level:,.0f} are needed"
+            found[name] = (
+                f"{_counted(len(ranking.reals), 'real image')}; {1 / level:,.0f} are needed"
+            )
     smallest, places = min(parts.items(), key=lambda part: len(part[1]))
     of_it = f" of {smallest}" * (len(parts) > 1)
     for name, level in BPCER_AT.items():
         if len(places) < round(1 / level):
-            found[name] = f"{len(places):,} fakes{of_it}; {1 / level:,.0f} are needed"
+            found[name] = f"{_counted(len(places), 'fake')}{of_it}; {1 / level:,.0f} are needed"
     return found
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def _linear(
@@ -169,7 +175,8 @@ def _linear(
         found["ece"] = calibration_error(number, predicted, observed)
         if parts and ranking.two_classes:
             found["bpcer"] = alarms / reals
-            found["apcer"] = np.nanmax(per_part[:, 1::2] / per_part[:, ::2], axis=1)
+            # fmax: the worst of the generators that were drawn
+            found["apcer"] = np.fmax.reduce(per_part[:, 1::2] / per_part[:, ::2], axis=1)
             found["acer"] = (found["apcer"] + found["bpcer"]) / 2
     return found
 
@@ -219,8 +226,8 @@ def _intervals(
         elif name == "apcer":
             worst = max(parts.values(), key=lambda places: (~right[places]).mean())
             limits[name] = wilson(~right[worst], member[worst])
-        elif name == "ece":
+        elif name == "ece" and not np.isnan(drawn).all():
             limits[name] = pivotal(drawn, found.values[name])
-        elif not np.isnan(drawn).all():
-            limits[name] = interval(drawn)
+        else:
+            limits |= intervals_of({name: drawn})
     return limits

@@ -6,7 +6,7 @@ that would vary as much if all were independent), as Dean and Pagano (2015) reco
 data. Everything else is resampled: whole persons are drawn with replacement (Efron 1979).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -90,13 +90,23 @@ def once(number: int) -> Resamples:
 
 
 def interval(draws: np.ndarray, level: float = LEVEL) -> list[float]:
-    """The middle ``level`` of ``draws`` (R,): the percentile bootstrap. NaN draws are ignored.
+    """The middle ``level`` of ``draws`` (R,): the percentile bootstrap. NaN draws are ignored;
+    where all are, see ``intervals_of``.
 
     >>> [round(bound, 4) for bound in interval(np.linspace(0, 1, 1001))]
     [0.025, 0.975]
     """
     tail = 100 * (1 - level) / 2
     return [float(bound) for bound in np.nanpercentile(draws, [tail, 100 - tail])]
+
+
+def intervals_of(draws: Mapping[str, np.ndarray]) -> dict[str, list[float]]:
+    """``interval`` by name of the number; one that is undefined (NaN) in every draw has none.
+
+    >>> intervals_of({"auc": np.array([0.5, np.nan]), "eer": np.array([np.nan, np.nan])})
+    {'auc': [0.5, 0.5]}
+    """
+    return {name: interval(drawn) for name, drawn in draws.items() if not np.isnan(drawn).all()}
 
 
 def pivotal(draws: np.ndarray, value: float, level: float = LEVEL) -> list[float]:

@@ -124,8 +124,8 @@ def compare(
     -------
     Frame, one row for each pair: a, b (names); accuracy_difference (a minus b, in [-1, 1]) with
     accuracy_low and accuracy_high (bootstrap), only_a_right and only_b_right (images), mcnemar_p,
-    mcnemar_holm; and where there are two classes auc_difference, auc_low, auc_high, delong_z,
-    delong_p, delong_holm.
+    mcnemar_holm; and where both classes have images of two persons or more auc_difference,
+    auc_low, auc_high, delong_z, delong_p, delong_holm.
 
     >>> labels, margins = np.arange(8) % 2, {"a": np.arange(8.0), "b": np.arange(8.0) % 2}
     >>> draws = Resamples(np.arange(8), resamples=20)
@@ -143,7 +143,8 @@ def compare(
     table = pd.DataFrame([(names[a], names[b]) for a, b in pairs], columns=["a", "b"])
     table = table.join(pd.DataFrame(_accuracies(right, pairs, draws)))
     table["mcnemar_holm"] = holm(table["mcnemar_p"].to_numpy())
-    if labels.min() == labels.max():
+    persons = [len(np.unique(draws.member[labels == label])) for label in (0, 1)]
+    if min(persons) < 2:  # the variance of an AUC is not known from one person
         return table
     table = table.assign(**_areas(labels, stacked, pairs, draws.member))
     table["delong_holm"] = holm(table["delong_p"].to_numpy())

@@ -9,6 +9,7 @@ import torch
 
 from facetell.common.distributed import ALONE, World
 from facetell.common.machine import memory_format
+from facetell.common.progress import worked
 from facetell.images.loading import Images, scoring_batches, to_unit
 from facetell.models.detector import Detector
 
@@ -36,10 +37,10 @@ def margins(
     (8,)
     """
     with evaluating(detector), torch.inference_mode():
-        parts = [
-            to_numpy(margin_of(detector, to_unit(pixels, device), dtype))
-            for _, pixels, _ in scoring_batches(images, BATCH, workers, world)
-        ]
+        parts = []
+        for _, pixels, _ in scoring_batches(images, BATCH, workers, world):
+            parts.append(to_numpy(margin_of(detector, to_unit(pixels, device), dtype)))
+            worked(len(pixels) * world.size)
     return np.array(world.interleaved(np.concatenate(parts).tolist() if parts else []))
 
 

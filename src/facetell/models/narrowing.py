@@ -82,10 +82,10 @@ def _convolution(layer: nn.Conv2d, width: float) -> None:
 def _batch_norm(layer: nn.BatchNorm2d, width: float) -> None:
     layer.num_features = channels = _scaled(layer.num_features, width)
     for name, value in layer.named_parameters(recurse=False):
-        setattr(layer, name, nn.Parameter(value.detach()[:channels].clone()))
-    for name, value in layer.named_buffers(recurse=False):
-        if value.ndim:  # not the count of batches
-            setattr(layer, name, value[:channels].clone())
+        layer.register_parameter(name, nn.Parameter(value.detach()[:channels].clone()))
+    for name, buffer in layer.named_buffers(recurse=False):
+        if buffer.ndim:  # not the count of batches
+            layer.register_buffer(name, buffer[:channels].clone())
 
 
 def _linear(layer: nn.Linear, width: float, *, keep: bool) -> None:

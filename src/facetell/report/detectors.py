@@ -57,7 +57,8 @@ def summary(found: Mapping[str, Any]) -> dict[str, float]:
     clean, hard = found["clean"], found["robustness"]
     said = {name: clean[name] for name in HEADLINE if name in clean}
     if "auc" in clean:
-        said["auc_low"], said["auc_high"] = clean["interval"]["auc"]
+        if "auc" in clean["interval"]:
+            said["auc_low"], said["auc_high"] = clean["interval"]["auc"]
         said["perturbed_auc_mean"] = hard.get("auc_mean", clean["auc"])
         said["perturbed_auc_worst"] = hard.get("auc_worst", clean["auc"])
     return said

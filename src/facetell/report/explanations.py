@@ -178,7 +178,8 @@ def _trials(explained: Stored) -> list[str]:
         f"{intervals.in_words()} interval by person contains 0, no agreement is certain.",
         markdown(pd.DataFrame(agreement).fillna(ABSENT))
         if agreement
-        else "For no model do enough fakes pass the gate to compare with planted truth.",
+        else "No model has two maps to rank, and enough fakes that pass the gate, to compare with "
+        "planted truth.",
         "Then, averaged over those layers: each method's rank correlation with the map of the same "
         "network after all its weights were drawn anew (sanity: should be near 0), the largest "
         "relative change of the map under noise of 5 grey levels (stability: 0 is best, 1.4 is "

@@ -4,6 +4,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from facetell.evaluation.robustness import bounded
 from facetell.report.markdown import ABSENT
 
 Form = Callable[[Any], str]  # how a number is worded
@@ -32,7 +33,8 @@ def percent(rate: float) -> str:
 
 
 def with_interval(numbers: Mapping[str, Any], name: str) -> str:
-    """One of the ``numbers`` of an evaluation with its interval; a dash where it is undefined.
+    """One of the ``numbers`` of an evaluation with its interval, where that is defined; a dash
+    where the number itself is not.
 
     Examples
     --------
@@ -41,8 +43,7 @@ def with_interval(numbers: Mapping[str, Any], name: str) -> str:
     """
     if name not in numbers:
         return ABSENT
-    low, high = numbers["interval"][name]
-    return f"{numbers[name]:.3f} [{low:.3f}, {high:.3f}]"
+    return bounded(numbers[name], numbers["interval"].get(name))
 
 
 def scaled(value: float, units: tuple[str, ...] = ("", " k", " M", " G")) -> str:
@@ -68,6 +69,17 @@ def storage(gigabytes: float) -> str:
     '41.9 MB'
     """
     return scaled(1e9 * gigabytes, (" B", " kB", " MB", " GB"))
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things; the plural is regular.
+
+    Examples
+    --------
+    >>> counted(1, "epoch"), counted(1200, "image")
+    ('1 epoch', '1,200 images')
+    """
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def listed(names: list[str]) -> str:

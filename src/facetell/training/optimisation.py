@@ -36,6 +36,9 @@ def optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return OPTIMIZERS[recipe.optimizer](network.parameters(), recipe)
 
 
+RISE = 0.2  # of all updates, in which ``onecycle`` rises
+
+
 class Schedule:
     """Learning rate over updates and epochs; only ``plateau`` looks at the validation loss.
 
@@ -57,18 +60,21 @@ class Schedule:
         self.optimizer, self.stop_below = opt, recipe.stop_below
         self.plateau: lr_scheduler.ReduceLROnPlateau | None = None
         self.by_step: lr_scheduler.LRScheduler | None = None
-        total = max(2, recipe.epochs * steps)
+        total = max(2, recipe.epochs * steps)  # torch's schedules divide by total - 1
         if recipe.schedule == "plateau":
             self.plateau = lr_scheduler.ReduceLROnPlateau(
                 opt, factor=0.1, patience=1, threshold=1e-2, cooldown=1
             )
         elif recipe.schedule == "onecycle":
-            # momentum stays: cycling it adds nothing for the adaptive optimisers
+            # momentum stays: cycling it adds nothing for the adaptive optimisers; of five updates
+            # or fewer none is left to rise in, so the rate only falls
+            rise = RISE if RISE * total > 1 else 0.0
             self.by_step = lr_scheduler.OneCycleLR(
-                opt, recipe.lr, total_steps=total, pct_start=0.2, cycle_momentum=False
+                opt, recipe.lr, total_steps=total, pct_start=rise, cycle_momentum=False
             )
         elif recipe.schedule == "cosine":
-            self.by_step = _cosine(opt, round(recipe.warmup * steps), total)
+            updates = recipe.epochs * steps
+            self.by_step = _cosine(opt, round(recipe.warmup * steps), updates)
 
     @property
     def lr(self) -> float:
@@ -100,7 +106,10 @@ class Schedule:
 
 def _cosine(opt: torch.optim.Optimizer, warmup: int, total: int) -> lr_scheduler.LRScheduler:
     if warmup >= total:
-        raise UserError(f"warmup: {warmup} of {total} updates leave none to train with")
+        raise UserError(
+            f"warmup: {warmup} of {total} updates leave none to train with; lower warmup, or raise "
+            "epochs"
+        )
     fall = lr_scheduler.CosineAnnealingLR(opt, total - warmup)
     if not warmup:
         return fall

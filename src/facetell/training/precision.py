@@ -6,16 +6,14 @@ convolutions), so ``auto`` times a few steps of both, once per network and machi
 """
 
 import json
-import os
 import platform
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
 
-from facetell.common.files import read_json, write_json
+from facetell.common.files import cached, read_json, write_json
 from facetell.common.locks import alone
 from facetell.common.machine import (
     accelerator_name,
@@ -62,7 +60,7 @@ def autocast_dtype(
         return torch.float32  # emulated: slower by far, and slow to find out
     if not trains_in(torch.bfloat16, device):
         return torch.float32
-    file, key = _cache_file(), _key(network, recipe, device)
+    file, key = cached("precision.json"), _key(network, recipe, device)
     with alone(file):  # two measurements at once would be of each other
         known: dict[str, Any] = read_json(file) if file.exists() else {}
         if key not in known:
@@ -113,11 +111,6 @@ def has_bfloat16() -> bool:
     # newer than our oldest torch
     native: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(native.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
-
-
-def _cache_file() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "facetell" / "precision.json"
 
 
 def _key(network: str, recipe: Recipe, device: torch.device) -> str:

@@ -9,7 +9,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from facetell.common.progress import progress
+from facetell.common.progress import progress, worked
 from facetell.images.loading import Images, to_unit
 from facetell.images.spectra import NETWORK, features
 from facetell.metrics.ranking import auc, best_threshold
@@ -17,6 +17,7 @@ from facetell.models.detector import Detector
 from facetell.models.factory import build, parameter_count
 from facetell.models.inference import margins
 from facetell.training.cost import machine_name, multiply_adds, peak_memory
+from facetell.training.sizes import check_sets
 
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)  # inverse of the ridge penalty; the best on validation is taken
 BATCH = 64
@@ -38,6 +39,10 @@ def fit(train: Images, valid: Images, device: torch.device, *, seed: int) -> Fit
 
     At most ``LIMIT`` training images, drawn with ``seed``.
 
+    Raises
+    ------
+    UserError : a set lacks a class.
+
     >>> from facetell.dataset.demo import packed_demo
     >>> sets = packed_demo("demo")
     >>> train, valid = (Images(sets[split], size=64) for split in ("train", "valid"))
@@ -45,6 +50,7 @@ def fit(train: Images, valid: Images, device: torch.device, *, seed: int) -> Fit
     >>> fitted.recipe["C"] in STRENGTHS
     True
     """
+    check_sets(train.packed, valid.packed)
     started = time.perf_counter()
     order = np.random.default_rng(seed).permutation(len(train))[:LIMIT]
     scaler = StandardScaler()
@@ -80,6 +86,7 @@ def _features(images: Images, indices: np.ndarray, device: torch.device) -> np.n
             chosen = indices[start : start + BATCH]
             pixels = torch.stack([images[int(index)][1] for index in chosen])
             batches.append(features(to_unit(pixels, device)).cpu().double().numpy())
+            worked(len(chosen))
     return np.concatenate(batches)
 
 

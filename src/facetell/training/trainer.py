@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training: one loop for every network; the epoch and the threshold are chosen on validation."""
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import torch
 from facetell.common.distributed import ALONE, World, current
 from facetell.common.errors import UserError
 from facetell.common.machine import memory_format, peak_device_memory, pins_memory, repeatable
-from facetell.common.progress import progress
+from facetell.common.progress import STEP, estimating, progress, to_stderr, worked
 from facetell.common.seeding import seed_of
 from facetell.images.loading import Images, TrainingImages, training_batches, training_order
 from facetell.images.packed import Packed
@@ -29,6 +28,7 @@ from facetell.training.checkpoint import Checkpoint, History, State, owner_of
 from facetell.training.cost import machine_name, multiply_adds, peak_memory
 from facetell.training.job import PROCESSOR, Engine, Job
 from facetell.training.precision import autocast_dtype
+from facetell.training.sizes import check_batches, check_image_size, check_sets
 from facetell.training.updater import Updater
 
 Say = Callable[[str], None]
@@ -48,11 +48,6 @@ class Fit:
     log: list[dict[str, float]]  # one row per epoch
     cost: dict[str, Any]
     watched: np.ndarray
-
-
-def to_stderr(line: str) -> None:
-    """Print a line where progress goes."""
-    print(line, file=sys.stderr)
 
 
 def silent(line: str) -> None:
@@ -96,7 +91,10 @@ def train(job: Job, *, state: Path, engine: Engine = PROCESSOR, say: Say = to_st
             trainer.load_state_dict(saved)
             say(f"{job.title}: going on after epoch {history.epoch}")
         updates = recipe.epochs * trainer.steps
-        with progress(None, f"training {job.title}", updates, show=world.first) as bar:
+        with (
+            estimating(trainer.in_words(), trainer.left(), show=world.first, say=say),
+            progress(None, f"training {job.title}", updates, show=world.first) as bar,
+        ):
             bar.update(history.epoch * trainer.steps)
             while not trainer.finished:
                 say(_line(job, trainer.one_epoch(bar), history.seconds))
@@ -179,20 +177,62 @@ class Trainer:
         self.images = TrainingImages(
             job.train_set, recipe.image_size, augment=augment, seed=job.seed
         )
+        check_sets(job.train_set, job.valid_set, world.size)
         self.steps = len(self._order())
         self.detector = initial_detector(job, device, say)
+        check_image_size(self.detector, recipe.image_size)
         self.dtype: torch.dtype = world.agreed(
             autocast_dtype(job.network, self.detector, recipe, device) if world.first else None
         )
         self.updater = Updater(self.detector, recipe, self.steps, dtype=self.dtype, world=world)
+        check_batches(self.detector, recipe.image_size, self._normalised_together())
+        if self.updater.schedule.finished:
+            raise UserError(
+                f"stop_below: the first learning rate, {self.updater.schedule.lr:g}, is below "
+                f"{recipe.stop_below:g}, where training ends; raise lr, or lower stop_below"
+            )
         self.multiply_adds = multiply_adds(self.detector, recipe.image_size)
         if engine.compile:
             self.detector.network.compile()
+
+    def _normalised_together(self) -> list[int]:
+        """How many images batch norm averages over at a time, in every update of an epoch."""
+        processes, counts = self.world.size, []
+        for batch in {len(batch) for batch in self._order()}:
+            shares = [len(range(rank, batch, processes)) for rank in range(processes)]
+            slices = [self.updater.micro_batches(mine, batch) for mine in shares]
+            together = zip(*slices, strict=True)
+            counts += [sum(part.stop - part.start for part in parts) for parts in together]
+        return counts
+
+    def _order(self) -> list[list[int]]:
+        """Indices of the images of each update of an epoch."""
+        recipe = self.job.recipe
+        return training_order(self.images, recipe.batch_size, recipe.sampling, self.world.size)
 
     @property
     def finished(self) -> bool:
         """All epochs are done, or the learning rate has fallen below the recipe's floor."""
         return self.history.epoch >= self.job.recipe.epochs or self.updater.schedule.finished
+
+    def in_words(self) -> str:
+        """What this training is: epochs, images, network."""
+        job, recipe = self.job, self.job.recipe
+        done = self.history.epoch
+        epochs = f"{recipe.epochs - done} more epochs" if done else f"{recipe.epochs} epochs"
+        if recipe.epochs - done == 1:
+            epochs = epochs.removesuffix("s")
+        return (
+            f"train {job.title}: {epochs} of {len(job.train_set):,} images ({recipe.image_size} "
+            f"px, {parameter_count(self.detector):,} parameters)"
+        )
+
+    def left(self) -> int:
+        """What remains to be done, in units of scoring one image."""
+        job = self.job
+        scored = len(job.valid_set) + (0 if job.watch is None else len(job.watch))
+        each = STEP * sum(map(len, self._order())) + scored
+        return each * (job.recipe.epochs - self.history.epoch) + len(job.valid_set)
 
     def one_epoch(self, bar: Any = None) -> dict[str, float]:
         """Train on every image once, validate, keep the weights if they are the best so far.
@@ -241,6 +281,7 @@ class Trainer:
             recent.append((loss, step, indices))
             correct = correct + hits
             bar.update()
+            worked(STEP * len(order[step - 1]))
             if len(recent) == every or step == len(order):
                 total += self._finite_sum(recent)
                 seen += sum(len(indices) for _, _, indices in recent)
@@ -248,10 +289,6 @@ class Trainer:
                 recent.clear()
         total, right, count = self.world.total(total, float(correct), seen)
         return {"train_loss": total / count, "train_accuracy": right / count}
-
-    def _order(self) -> list[list[int]]:
-        recipe = self.job.recipe
-        return training_order(self.images, recipe.batch_size, recipe.sampling)
 
     def _finite_sum(self, recent: list[tuple[torch.Tensor, int, torch.Tensor]]) -> float:
         """Sum of the losses; an error that says where, if one is not finite."""

@@ -81,7 +81,7 @@ class Updater:
         process's images, and how many of them were right.
         """
         self.optimizer.zero_grad(set_to_none=True)
-        parts = self._micro_batches(len(labels), batch)
+        parts = self.micro_batches(len(labels), batch)
         losses, hits = [], []
         for number, part in enumerate(parts, start=1):
             inputs = to_unit(pixels[part], self.device)
@@ -115,8 +115,8 @@ class Updater:
             self.scaler.scale(loss * (self.world.size / batch)).backward()
         return loss.detach(), logits
 
-    def _micro_batches(self, mine: int, batch: int) -> list[slice]:
-        """Slices of this process's images: equally many in every process."""
+    def micro_batches(self, mine: int, batch: int) -> list[slice]:
+        """Slices of a process's ``mine`` images of a batch: equally many in every process."""
         most = -(-batch // self.world.size)
         count = -(-most // min(self.recipe.micro_batch or most, most))
         count = min(count, max(1, batch // self.world.size))

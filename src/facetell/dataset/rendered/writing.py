@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from facetell.common.files import whole
 from facetell.common.parallel import in_processes
+from facetell.common.progress import estimating, worked
 
 from .artefacts import KINDS
 from .plan import RenderedSet, Spec, plan
@@ -124,7 +125,12 @@ def write_archive(
     12
     """
     specs = plan(content)
-    with whole(Path(path)) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
+    what = f"fetch: render {len(specs):,} faces of {content.size} px"
+    with (
+        estimating(what, len(specs), show=progress),
+        whole(Path(path)) as part,
+        zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive,
+    ):
         _add(archive, "README.txt", README.format(kinds=", ".join(KINDS)).encode())
         _add(archive, "index.csv", _listing(map(_row, specs)).encode())
         bar = tqdm(
@@ -134,6 +140,7 @@ def write_archive(
         )  # fmt: skip
         for spec, files in bar:
             row = _row(spec)
+            worked()
             for name, data in zip((row["file"], row["mask"], row["twin"]), files, strict=True):
                 if data is not None:
                     _add(archive, str(name), data)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from facetell.common.errors import UserError
 from facetell.common.files import whole
-from facetell.common.progress import progress
+from facetell.common.progress import estimating, progress, worked
 from facetell.images.decoding import SUFFIXES
 
 
@@ -28,7 +28,11 @@ def fetch(target: Path, *, root: Path) -> None:
     )
     if not any(path.suffix.lower() in SUFFIXES for path in files):
         raise UserError(f"data.root: no image ({', '.join(SUFFIXES)}) below {root.resolve()}")
-    with whole(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+    with (
+        estimating(f"fetch: copy {len(files):,} files of {root}", len(files)),
+        whole(target) as temporary,
+        zipfile.ZipFile(temporary, "w") as archive,
+    ):
         for path in progress(files, "packing the folder"):
             name = path.relative_to(root).as_posix()
             if not name.isprintable() and not _unicode(name):
@@ -38,6 +42,7 @@ def fetch(target: Path, *, root: Path) -> None:
             entry = zipfile.ZipInfo(name)  # date fixed: 1980
             entry.create_system = 3  # the same bytes on every operating system
             archive.writestr(entry, path.read_bytes())
+            worked()
 
 
 def _unicode(name: str) -> bool:

@@ -11,6 +11,7 @@ from torch import nn
 from torchvision.transforms.v2 import functional as F
 
 from facetell.common.errors import UserError
+from facetell.common.progress import progress
 from facetell.common.seeding import seed_of
 from facetell.explain.layers import NotAMap, as_map, hooks, resolve
 from facetell.explain.subject import Subject, device_of, sign_of, untouched
@@ -121,7 +122,7 @@ def maximise(
     with untouched(subject.model):
         scores = _Scores(subject, wanted, x)
         before = scores(x).detach()
-        for step in range(ascent.steps):
+        for step in progress(range(ascent.steps), "activation maximisation"):
             moves = torch.randint(-ascent.jitter, ascent.jitter + 1, (2,), generator=draws)
             x = _climbed(x, scores, ascent, moves.tolist())
             if ascent.blur and step % BLUR_EVERY == BLUR_EVERY - 1 and step < ascent.steps - 4:

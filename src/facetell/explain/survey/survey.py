@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from facetell.common.labels import CLASSES
-from facetell.common.progress import progress
+from facetell.common.progress import progress, worked
 from facetell.explain.engine import explain
 from facetell.explain.layers import layers, map_layers
 from facetell.explain.maps import INPUT, Explanation
@@ -78,6 +78,7 @@ def survey(tested: TestSet, *, per_group: int, permutations: int) -> Survey:
         maps[CAM] = {found.layer: own * maps[CAM][found.layer]}  # speaks for the image's own class
         _by_region(found, maps, rows, tested)
         _keep_examples(found, seen, pixels, rows, tested)
+        worked(len(rows))
     order = list(GROUPS.values())
     found.examples.sort(key=lambda example: order.index(example.group))
     return found

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from facetell.common.progress import progress
+from facetell.common.progress import progress, worked
 from facetell.explain.engine import explain
 from facetell.explain.maps import INPUT, believable
-from facetell.explain.registry import METHODS
+from facetell.explain.registry import METHODS, cost
 from facetell.explain.test_set import TestSet
 from facetell.explain.trust.planted import Leaderboard, baselines, gated, model_gate
 from facetell.explain.trust.sanity import cascade, stages
@@ -101,6 +101,16 @@ def planted_benchmark(tested: TestSet, *, methods: Sequence[str], most: int) -> 
     )
 
 
+def planted_cost(tested: TestSet, *, methods: Sequence[str], most: int) -> float:
+    """What ``planted_benchmark`` costs, over surveying one image: roughly."""
+    if tested.margins_without is None:
+        return 0.0
+    told = gated(tested.margins, tested.margins_without, tested.threshold) & (tested.labels == 1)
+    several = tested.manifest["artefacts"].str.contains("+", regex=False).to_numpy()
+    numbers = [min(most, int((told & kind).sum())) for kind in (several, ~several)]
+    return 2 * cost(methods) * sum(number for number in numbers if number >= LEAST)
+
+
 def _leaderboard(
     tested: TestSet, masks: dict[int, np.ndarray], kind: str, methods: Sequence[str]
 ) -> tuple[Leaderboard, dict[str, str]]:
@@ -123,6 +133,7 @@ def _leaderboard(
         blind = baselines(batch.cpu().numpy(), ids, seed=tested.seed)
         alone = {name: {INPUT: values} for name, values in blind.items()}
         board.add(alone, *known, source="baseline", fakes=kind)
+        worked(len(networks) * cost(methods) * len(rows))
     return board, explanation.titles
 
 

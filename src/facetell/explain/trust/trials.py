@@ -2,6 +2,7 @@
 """Whether maps deserve belief where no truth is planted: faithfulness, sanity, stability, on a
 sample of fakes, and how far these agree with planted truth where it is known."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,10 +12,12 @@ import numpy as np
 import pandas as pd
 import torch
 
+from facetell.common.progress import STEP, progress, worked
 from facetell.evaluation.perturbations.degradation import blur
 from facetell.explain.engine import explain
 from facetell.explain.layers import spread_layers
 from facetell.explain.maps import believable, enlarge
+from facetell.explain.registry import METHODS, cost
 from facetell.explain.test_set import TestSet
 from facetell.explain.trust import faithfulness
 from facetell.explain.trust.agreement import agreements
@@ -29,6 +32,7 @@ Name = tuple[str, str]  # method, layer
 RANDOM = ("random order", "")  # the zero level of faithfulness
 BLUR = 2.0  # px: the UIUC report's stronger one
 SMALLEST = 4  # cells on a side of a map that is put to trial
+_STABLE = 3  # times that all maps are made to see what a blur changes, beside the draws of noise
 PREFERRED = ("several", "single")  # fakes that trials are made on: the first kind that has a board
 
 
@@ -54,6 +58,11 @@ class TrialSettings:
     fractions: tuple[float, ...]
     draws: int
     stops: int
+
+    @property
+    def faithful(self) -> float:
+        """What the faithfulness of one map costs, over surveying an image: forward passes only."""
+        return 2 * (self.steps + 1 + len(self.fractions)) / STEP
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> "TrialSettings":
@@ -104,6 +113,29 @@ def trials(
         sample.sanity().table(),
         sample.agreement(faithful, truth),
     )
+
+
+def trial_cost(methods: Sequence[str], settings: TrialSettings) -> float:
+    """What ``trials`` cost, over surveying one image: roughly."""
+    passes = 1 + _STABLE + settings.draws + settings.stops
+    each = _orders(methods, settings) * settings.faithful + passes * cost(methods)
+    return settings.images * each
+
+
+def imputing_seconds(size: int, methods: Sequence[str], settings: TrialSettings) -> float:
+    """What ROAD's imputation takes beside that, by one image of ``size`` px that is imputed here:
+    it needs no network, and grows with the fourth power of the size."""
+    removed = np.random.default_rng(0).random((size, size)) < np.mean(settings.fractions)
+    started = time.perf_counter()
+    faithfulness.impute(np.zeros((3, size, size)), removed)
+    one = time.perf_counter() - started
+    number = 2 * len(settings.fractions) * _orders(methods, settings) * settings.images
+    return one * number
+
+
+def _orders(methods: Sequence[str], settings: TrialSettings) -> int:
+    """Orders of pixels that are tried on each image: one for each map, and a random one."""
+    return 1 + sum(settings.depths if METHODS[name].of_layers else 1 for name in methods)
 
 
 @dataclass(frozen=True)
@@ -165,12 +197,13 @@ class _Sample:
         }
         ranks[RANDOM] = faithfulness.random_order(self.ids, size, seed=seed)
         means = self.means("method", "layer")
-        for name, order in ranks.items():
+        for name, order in progress(ranks.items(), "faithfulness"):
             measured = faithfulness.measure(
                 self.score, self.batch, order, self.ids,
                 steps=self.settings.steps, fractions=self.settings.fractions, seed=seed,
             )  # fmt: skip
             means.add(name, measured, self.persons)
+            worked(self.settings.faithful * len(self.ids))
         return means
 
     def stability(self) -> ImageMeans:
@@ -181,6 +214,7 @@ class _Sample:
         changed, scores = under_change(
             self.maps, self.score, self.batch, blurred, self.tested.threshold
         )
+        worked((_STABLE + self.settings.draws) * cost(self.methods) * len(self.ids))
         means = self.means("method", "layer")
         for name, values in changed.items():
             row = {"max_sensitivity": sensitive[name], "blur_change": values["change"]}
@@ -194,10 +228,12 @@ class _Sample:
         count = min(self.settings.stops, len(parts))
         stops = [parts[int(at)] for at in np.unique(np.linspace(0, len(parts) - 1, count).round())]
         means = self.means("method", "layer", "part")
-        for part, network in cascade(detector, stops=stops, seed=seed):
+        anew = cascade(detector, stops=stops, seed=seed)
+        for part, network in progress(anew, "sanity", len(stops)):
             assert isinstance(network, Detector)
             for name, maps in self.maps(self.batch, network.eval()).items():
                 means.add((*name, part), compare(self.before[name], maps), self.persons)
+            worked(cost(self.methods) * len(self.ids))
         return means
 
     def agreement(
@@ -208,6 +244,8 @@ class _Sample:
             return pd.DataFrame()
         known, values, theirs = truth
         both = [name for name in self.before if name in known]
+        if len(both) < 2:  # no ranking
+            return pd.DataFrame()
         measures = {
             measure: np.stack([faithful.values(name)[measure] for name in both], axis=1)
             for measure in faithful.values(both[0])

@@ -9,7 +9,7 @@ from facetell.metrics import intervals
 from facetell.report.cross.runs import KINDS, Run, trained_on
 from facetell.report.cross.tables import AVERAGE, OVERALL, Table, printed, tested
 from facetell.report.markdown import ABSENT, markdown_lines
-from facetell.report.number_format import listed
+from facetell.report.number_format import counted, listed
 from facetell.report.published import SOURCES
 
 ROWS, COLUMNS = "trained on", "tested on"
@@ -81,7 +81,7 @@ def _setting(table: Table) -> str:
     run = table.runs[0]
     recipe, data = run.scores["training"]["recipe"], run.data
     words = [str(recipe["optimizer"])] if "optimizer" in recipe else []
-    words += [f"{recipe['epochs']} epochs"] if recipe.get("epochs") else []
+    words += [counted(recipe["epochs"], "epoch")] if recipe.get("epochs") else []
     words += [f"width {recipe['width']:g}"] if recipe.get("width", 1) != 1 else []
     words += [f"{recipe['image_size']} px"] if recipe.get("image_size") else []
     words += [f"seed {run.made_by['recipe']['train.seed']}"]

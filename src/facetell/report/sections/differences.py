@@ -32,6 +32,10 @@ def differences(pairs: pd.DataFrame, headline: str) -> list[str]:
     for number in TESTS:
         if f"{number}_difference" in pairs:
             parts.append(markdown(_matrix(pairs, number)))
+        else:
+            parts.append(
+                "AUC is not compared: that needs images of at least two persons in each class."
+            )
     return [*parts, f"\\* p < {paired_tests.ALPHA:g} after Holm's correction."]
 
 
