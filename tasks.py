@@ -65,10 +65,10 @@ def _intended() -> str:
 def growing(folder: Path, expected: float, every: float = 20.0) -> Iterator[None]:
     """Inside the block, print every so many seconds how many of the ``expected`` GB ``folder``
     has, if it has grown: pip is silent while it unpacks."""
-    done = threading.Event()
+    done, start = threading.Event(), gigabytes(folder)
 
     def watch() -> None:
-        last = gigabytes(folder)
+        last = start
         while not done.wait(every):
             now = gigabytes(folder)
             if now - last >= GROWN:
