@@ -65,8 +65,8 @@ def square_images(home: Path) -> tuple[Images, pd.DataFrame]:
         for name, pixels in (("real", real), ("fake", fake), ("twin", twin), ("mask", mask)):
             files[f"{name}{pair}.png"] = encoded(Image.fromarray(pixels))
         kind = "wave" if pair % 2 else "wave+seam"
-        rows.append((f"real{pair}", 0, pair, "", "", ""))
-        rows.append((f"fake{pair}", 1, pair, f"mask{pair}.png", f"twin{pair}.png", kind))
+        rows.append((f"real{pair}", 0, str(pair), "", "", ""))
+        rows.append((f"fake{pair}", 1, str(pair), f"mask{pair}.png", f"twin{pair}.png", kind))
     table = pd.DataFrame(rows, columns=["id", "label", "person", "mask", "twin", "artefacts"])
     table["path"] = table["id"] + ".png"
     table["sha256"] = [hashlib.sha256(files[path]).hexdigest() for path in table["path"]]
