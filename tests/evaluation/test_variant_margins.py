@@ -57,7 +57,8 @@ def detector() -> Detector:
 @pytest.fixture
 def seven(tmp_path, monkeypatch) -> Images:
     """Seven images; the second, fourth and seventh have twins."""
-    monkeypatch.setitem(variants.BATCH, "cpu", 3)
+    for name in ("BATCH", "LARGEST_BATCH"):
+        monkeypatch.setattr(variants, name, 3)
     names = [f"i{index}.jpg" for index in range(7)]
     twins = ["", "t1.jpg", "", "t3.jpg", "", "", "t6.jpg"]
     with zipfile.ZipFile(tmp_path / "raw.zip", "w") as archive:
@@ -66,7 +67,8 @@ def seven(tmp_path, monkeypatch) -> Images:
             archive.writestr(f"t{index}.jpg", picture(100 + index))
     rows = pd.DataFrame({"id": names, "path": names, "label": [0, 1, 0, 1, 0, 0, 1]})
     rows["sha256"] = [hashlib.sha256(picture(index)).hexdigest() for index in range(7)]
-    rows = rows.assign(set="set", mask="", twin=twins, platform=PRESOCIAL, laundered=False)
+    rows = rows.assign(set="set", person=names, mask="", twin=twins, platform=PRESOCIAL)
+    rows = rows.assign(laundered=False)
     with open_archive(tmp_path / "raw.zip") as archive:
         pack(rows, {"set": archive}, tmp_path / "test.arrow")
     return Images(Packed(tmp_path / "test.arrow"), 32)
