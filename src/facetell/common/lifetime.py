@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from types import FrameType
+from types import FrameType, TracebackType
 
 import psutil
 
@@ -50,10 +50,27 @@ def signals_end() -> Iterator[None]:
         if handler in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, end)
     try:
-        yield
+        with _silent_workers():
+            yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _silent_workers() -> Iterator[None]:
+    """Forked workers say nothing of their pipes, which break when this process ends."""
+    owner, shown = os.getpid(), sys.excepthook
+
+    def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if os.getpid() == owner or not issubclass(kind, EOFError | ConnectionError):
+            shown(kind, error, trace)
+
+    sys.excepthook = show
+    try:
+        yield
+    finally:
+        sys.excepthook = shown
 
 
 def end_with(process: psutil.Process | None, farewell: Callable[[], None]) -> threading.Thread:
