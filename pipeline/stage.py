@@ -4,6 +4,7 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -13,18 +14,20 @@ from facetell.common.lifetime import Ended, end_with, signals_end
 from pipeline.run_time import noted
 
 INTERRUPTED = 128 + 2  # as shells say it
+said: list[str] = []  # why it ends
 
 
 def run(main: Callable[..., None]) -> None:
     """Call a stage with the command line's arguments; a user's error is one line, no traceback."""
     try:
-        with signals_end(), noted([Path(sys.argv[0]).stem, *sys.argv[1:]]):
+        with (
+            signals_end(lambda name: say(f"ended by {name}")),
+            noted([Path(sys.argv[0]).stem, *sys.argv[1:]]),
+        ):
             main(*sys.argv[1:])
     except UserError as error:
         sys.exit(f"facetell: {error}")
     except (KeyboardInterrupt, Ended) as reason:
-        if not orphaned:  # which has been said already
-            say(f"ended by {reason if isinstance(reason, Ended) else 'SIGINT'}")
         sys.exit(getattr(reason, "status", INTERRUPTED))
 
 
@@ -37,15 +40,18 @@ def end_with_dvc() -> None:
     if stage is None:
         return
 
-    def farewell() -> None:
-        orphaned.append(True)
-        say(f"dvc is gone, which has started {stage}: it ends, too")
-
-    end_with(_dvc(stage), farewell)
+    gone = f"dvc is gone, which has started {stage}: it ends, too"
+    end_with(_dvc(stage), lambda: say(gone))
 
 
 def say(what: str) -> None:
-    print(f"facetell: {what}; run it again to go on, nothing is half written", file=sys.stderr)
+    """Why the stage ends, once, past all buffers: it is said while anything may be going on."""
+    if said:
+        return
+    said.append(what)
+    line = f"facetell: {what}; run it again to go on, nothing is half written\n"
+    with suppress(OSError):  # nobody may be listening any more
+        os.write(2, line.encode())
 
 
 def _dvc(stage: str) -> psutil.Process | None:
@@ -74,6 +80,3 @@ def _same_session(ancestor: psutil.Process) -> bool:
         return os.getsid(ancestor.pid) == os.getsid(0)
     except OSError:
         return False
-
-
-orphaned: list[bool] = []  # once dvc is gone

@@ -41,12 +41,12 @@ def test_a_killed_holder_is_named_and_its_lock_is_free(tmp_path):
 def test_an_error_frees_the_lock(tmp_path):
     for _ in range(2):
         try:
-            with alone(tmp_path / "state", say=pytest_fails):
+            with alone(tmp_path / "state", say=nobody_waits):
                 raise ValueError
         except ValueError:
             continue
     assert [left.name for left in tmp_path.iterdir()] == ["state.lock"]
 
 
-def pytest_fails(line: str) -> None:
+def nobody_waits(line: str) -> None:
     raise AssertionError(line)

@@ -27,11 +27,11 @@ class Ended(BaseException):
 
 
 @contextmanager
-def signals_end() -> Iterator[None]:
+def signals_end(farewell: Callable[[str], None]) -> Iterator[None]:
     """Inside the block, SIGTERM and SIGHUP raise ``Ended``; SIGINT raises KeyboardInterrupt.
 
-    A signal that is ignored stays so: that is what nohup does. If what is open cannot be closed in
-    ``GRACE`` seconds, the process ends without.
+    ``farewell`` gets the signal's name first. A signal that is ignored stays so: that is what nohup
+    does. If what is open cannot be closed in ``GRACE`` seconds, the process ends without.
     """
     before = {number: signal.getsignal(number) for number in SIGNALS}
     owner = os.getpid()
@@ -40,6 +40,7 @@ def signals_end() -> Iterator[None]:
         signal.signal(number, signal.SIG_DFL)  # told twice, it ends at once
         if os.getpid() == owner:
             _end_soon(128 + number)
+            farewell(signal.Signals(number).name)
         if number == signal.SIGINT:
             raise KeyboardInterrupt
         if os.getpid() != owner:  # a forked worker, which has nothing to close
@@ -50,11 +51,29 @@ def signals_end() -> Iterator[None]:
         if handler in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, end)
     try:
-        with _silent_workers():
+        with _silent_workers(), _ended_for_certain():
             yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _ended_for_certain() -> Iterator[None]:
+    """Python drops an exception that is raised while an object is deleted or a process forks; an
+    end that has met such a moment is an end all the same."""
+    shown = sys.unraisablehook
+
+    def show(dropped: "sys.UnraisableHookArgs") -> None:
+        if isinstance(dropped.exc_value, Ended | KeyboardInterrupt):
+            _end(getattr(dropped.exc_value, "status", 128 + signal.SIGINT))
+        shown(dropped)
+
+    sys.unraisablehook = show
+    try:
+        yield
+    finally:
+        sys.unraisablehook = shown
 
 
 @contextmanager
@@ -85,8 +104,7 @@ def end_with(process: psutil.Process | None, farewell: Callable[[], None]) -> th
     def watch() -> None:
         while process is not None and _lives(process):
             time.sleep(EVERY)
-        with suppress(OSError, ValueError):  # nobody may be listening any more
-            farewell()
+        farewell()
         _end_soon(1)
         main = threading.main_thread().ident
         if hasattr(signal, "pthread_kill") and main is not None:
@@ -114,11 +132,11 @@ def _lives(process: psutil.Process) -> bool:
 
 
 def _end_soon(status: int) -> None:
-    def end() -> None:
-        end_children()
-        sys.stderr.flush()
-        os._exit(status)
-
-    timer = threading.Timer(GRACE, end)
+    timer = threading.Timer(GRACE, _end, [status])
     timer.daemon = True
     timer.start()
+
+
+def _end(status: int) -> None:
+    end_children()
+    os._exit(status)
