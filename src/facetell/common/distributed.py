@@ -7,6 +7,7 @@ Batch norm is synchronised, so that a batch gives the same result however many s
 """
 
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -130,6 +131,8 @@ def _process(
         "MASTER_PORT": str(port),
     }
     torch.set_num_threads(max(1, cpu_count() // size))
+    # the process that has started this one ends it, and says why
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with(psutil.Process().parent(), lambda: None)
     try:
         with _group():
