@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One process at a time: what two of them must not write to at once."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,11 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from facetell.common.files import read_json, write_json
-
-
-def to_stderr(line: str) -> None:
-    """Print a line where progress goes."""
-    print(f"facetell: {line}", file=sys.stderr, flush=True)
+from facetell.common.progress import to_stderr
 
 
 @contextmanager
@@ -35,7 +30,7 @@ def alone(path: Path, *, say: Callable[[str], None] = to_stderr) -> Iterator[Non
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        say(f"{path} is in use by {_holder(note)}: waiting until that ends")
+        say(f"facetell: {path} is in use by {_holder(note)}: waiting until that ends")
         lock.acquire(poll_interval=0.2)
     try:
         since = datetime.now().astimezone().isoformat(" ", "seconds")

@@ -19,6 +19,7 @@ import torch.distributed as dist
 from joblib import cpu_count
 
 from facetell.common.errors import UserError, brief
+from facetell.common.progress import to_stderr
 
 CHOICE = "FACETELL_DEVICE"  # environment variable: cpu, or the type of the accelerator
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # glibc, malloc.h
@@ -79,7 +80,7 @@ def _together() -> bool:
 @cache
 def say_once(line: str) -> None:
     """Print a line on stderr, however often it is asked for."""
-    print(f"facetell: {line}", file=sys.stderr)
+    to_stderr(f"facetell: {line}")
 
 
 def keep_freed_memory() -> None:
