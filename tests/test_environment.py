@@ -57,41 +57,33 @@ def test_what_the_user_has_set_stays(name):
     assert python("-c", say, **before).strip() == str(chosen | before)
 
 
-def test_every_worker_inherits_the_choice():
-    """Those of joblib, of torch's loaders, and of a training by several processes."""
-    work = "from tests.test_environment import policies; policies()"
-    assert python("-c", work, PYTHONPATH=worker_path()).split() == ["passive"] * 3
+WORKERS = """
+import facetell, os
+from facetell.common.parallel import in_processes
 
+NAME = "OMP_WAIT_POLICY"
 
-def worker_path() -> str:
-    return os.pathsep.join(str(ROOT / part) for part in ("src", "", "tests"))
+def say(_):
+    print(os.getenv(NAME), flush=True)
 
-
-def policy(_: object = None) -> str:
-    return os.environ.get("OMP_WAIT_POLICY", "none")
-
-
-class Policies:
-    """A data set of one item: what a worker of a loader finds."""
-
-    def __len__(self) -> int:
+class Data:
+    def __len__(self):
         return 1
 
-    def __getitem__(self, index: int) -> str:
-        return policy()
+    def __getitem__(self, index):
+        return os.getenv(NAME)
 
-
-def say_policy(*_: object) -> None:
-    print(policy(), flush=True)
-
-
-def policies() -> None:
-    import facetell  # noqa: F401, I001  (first, as in every stage)
-    from torch.utils.data import DataLoader
+if __name__ == "__main__":
     from torch.multiprocessing import start_processes
+    from torch.utils.data import DataLoader
 
-    from facetell.common.parallel import in_processes
+    print(*in_processes(os.getenv, [NAME], workers=2), flush=True)
+    print(*next(iter(DataLoader(Data(), num_workers=1))), flush=True)
+    start_processes(say, nprocs=1)
+"""
 
-    print(*in_processes(policy, [0], workers=2))
-    print(*next(iter(DataLoader(Policies(), num_workers=1))))
-    start_processes(say_policy, nprocs=1)
+
+def test_every_worker_inherits_the_choice(tmp_path):
+    """Those of joblib, of torch's loaders, and of a training by several processes."""
+    (tmp_path / "workers.py").write_text(WORKERS, encoding="utf-8")
+    assert python(str(tmp_path / "workers.py")).split() == ["passive"] * 3
