@@ -8,7 +8,6 @@ not trained again.
 """
 
 import argparse
-import json
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,8 @@ import time
 from pathlib import Path
 
 import yaml
+
+from facetell.common.files import read_json, write_json
 
 HEAD = (
     "| data seed | model | AUC, all fakes | several artefacts | without artefacts (control) "
@@ -57,9 +58,9 @@ def row(clone: Path, seed: int, model: str) -> str:
     if not took.exists():
         trained = stage(clone, "train", model)
         scored = stage(clone, "predict", model) + stage(clone, "score", model)
-        took.write_text(json.dumps([trained, scored]), encoding="utf-8")
-    trained, scored = json.loads(took.read_text(encoding="utf-8"))
-    found = json.loads((clone / f"metrics/models/{model}.json").read_text(encoding="utf-8"))
+        write_json(took, [trained, scored])
+    trained, scored = read_json(took)
+    found = read_json(clone / f"metrics/models/{model}.json")
     aucs = [found["clean"], found["artefacts"]["several"], found["variants"]["without_artefacts"]]
     shown = " | ".join(f"{part['auc']:.3f}" for part in aucs)
     return f"| {seed} | `{model}` | {shown} | {trained:.0f} | {scored:.0f} |"
