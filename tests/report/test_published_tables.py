@@ -63,7 +63,8 @@ def test_what_differs_is_said_in_a_few_words():
     )
     trueface = published.PRESOCIAL[1].setting  # which states neither recipe nor number of images
     ours = OurData("trueface", "trueface", 9)
-    assert differences(recipe("resnet50", "quick"), ours, trueface) == ""
+    assert differences(recipe("resnet50", "quick"), ours, trueface) == "width 1/4"
+    assert differences(recipe("resnet50", "paper"), ours, trueface) == ""
 
 
 def test_whether_the_data_are_those_of_the_publication_is_told_by_what_they_are():

@@ -60,8 +60,8 @@ def build(
     >>> with open_archive(raw / "demo") as archive:
     ...     tables = {"demo": rows("demo", archive)}
     >>> found = build(tables, raw, Splitting(valid=0.15, test=0.15, seed=0))
-    >>> found.manifest["split"].value_counts().to_dict()
-    {'train': 8, 'valid': 4, 'test': 4}
+    >>> found.manifest["split"].value_counts().sort_index().to_dict()
+    {'test': 4, 'train': 8, 'valid': 4}
     """
     everyone = harmonise or Treatment()
     with ExitStack() as stack:

@@ -36,7 +36,7 @@ def start_branches_at_zero(network: nn.Module) -> None:
     >>> import timm
     >>> network = timm.create_model("mobilenetv2_100")
     >>> start_branches_at_zero(network)
-    >>> float(network.blocks[1][1].bn3.weight.abs().max())
+    >>> float(network.blocks[1][1].bn3.weight.detach().abs().max())
     0.0
     """
     branches = [block for block in network.modules() if getattr(block, "has_skip", False)]

@@ -42,8 +42,8 @@ class RenderedSet:
     Wrong values raise pydantic's ValidationError, a ValueError.
 
     >>> content = RenderedSet(seed=0, train=4, valid=0, test=2, singles_per_kind=0)
-    >>> [(spec.split, spec.label) for spec in plan(content) if spec.split == "test"]
-    [('test', 1), ('test', 0)]
+    >>> sorted((spec.split, spec.label) for spec in plan(content) if spec.split == "test")
+    [('test', 0), ('test', 1)]
     """
 
     seed: Count
