@@ -41,7 +41,7 @@ def test_sampling_by_person_keeps_each_person_together(tmp_path):
     content = RenderedSet(seed=0, size=32, train=48, valid=4, test=4, singles_per_kind=0)
     packed = packed_demo(tmp_path, content)["train"]
     images = TrainingImages(packed, 64, augment=None, seed=3)
-    names = packed.persons()
+    names = packed.persons
     orders = []
     for images.epoch in (0, 1):
         batches = training_order(images, 8, "person")

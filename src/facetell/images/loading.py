@@ -106,14 +106,14 @@ def training_order(
 
     >>> from facetell.dataset.demo import packed_demo
     >>> images = TrainingImages(packed_demo("demo")["train"], 32, augment=None, seed=0)
-    >>> names = images.packed.persons()
+    >>> names = images.packed.persons
     >>> [len({names[index] for index in batch}) for batch in training_order(images, 8, "person")]
     [2, 2]
     """
     order = torch.Generator().manual_seed(seed_of(images.seed, images.epoch))
     indices = torch.randperm(len(images), generator=order).tolist()
     if sampling == "person":
-        names = images.packed.persons()
+        names = images.packed.persons
         together: dict[str, list[int]] = {}
         for index in indices:
             together.setdefault(names[index], []).append(index)

@@ -8,6 +8,7 @@ artefacts), else null.
 
 import mmap
 import sys
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 
@@ -79,6 +80,7 @@ class Packed:
         """Encoded bytes of the same rendering without artefacts, or None."""
         return self._value("twin", index)
 
+    @cached_property
     def persons(self) -> list[str]:
         """Name of the face in each image, in order."""
         batches = map(self._reader.get_batch, range(self._reader.num_record_batches))

@@ -36,7 +36,7 @@ def vit(
     through which little reaches a network that starts from random weights.
     """
     heads = round(12 * width)
-    if heads < 1 or abs(12 * width - heads) > 0.01:
+    if heads < 1 or abs(12 * width - heads) > 1e-6:
         raise UserError(f"vit's width must be a multiple of 1/12 (whole heads), got {width}")
     if img_size % patch_size:
         raise UserError(f"vit needs an image size that is a multiple of {patch_size} (patch_size)")
