@@ -20,6 +20,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # what is measured in tests, with one thread, does not count elsewhere
 os.environ["XDG_CACHE_HOME"] = str(Path(tempfile.gettempdir()) / "facetell-tests")
 
+# changes torch for good: no doctest is looked for in it (tests run it in a process of its own)
+collect_ignore = ["support/standin.py", "support/standin_run.py"]
 LONGEST = ("test_contract", "test_cross_tables", "test_export")
 
 

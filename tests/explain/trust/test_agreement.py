@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import kendalltau
 
 from facetell.common.errors import UserError
 from facetell.explain.trust import agreement as measured
@@ -35,6 +36,14 @@ def test_tau_counts_pairs():
     exchanged[[2, 3]] = exchanged[[3, 2]]
     found = agreement(np.tile(exchanged, (5, 1)), np.tile(QUALITY, (5, 1)), range(5))
     assert found.tau == pytest.approx(26 / 28)
+
+
+def test_tau_with_ties_is_scipys():
+    random = np.random.default_rng(4)
+    one, other = (random.integers(0, 4, (50, 6)) for _ in range(2))
+    wanted = [kendalltau(*rows).statistic for rows in zip(one, other, strict=True)]
+    np.testing.assert_allclose(measured.tau_b(one, other), wanted, atol=1e-12)
+    assert np.isnan(measured.tau_b(np.array([1, np.nan, 2]), np.arange(3)))
 
 
 def test_noise_widens_the_interval_and_unrelated_measures_have_zero_within():

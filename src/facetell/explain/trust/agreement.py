@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import kendalltau
 
 from facetell.common.errors import UserError
 from facetell.metrics.intervals import Resamples, interval
@@ -69,8 +68,8 @@ def agreement(
     first, second = slice(0, len(measure)), slice(len(measure), None)
     ours = _means(sign * measure, draws, first)
     theirs = _means(truth, draws, second)
-    taus = np.array([_tau(one, other) for one, other in zip(ours, theirs, strict=True)])
-    tau = _tau(sign * measure.mean(axis=0), truth.mean(axis=0))
+    taus = tau_b(ours, theirs)
+    tau = float(tau_b(sign * measure.mean(axis=0), truth.mean(axis=0)))
     low, high = interval(taus) if np.isfinite(taus).any() else [float("nan")] * 2
     return Agreement(tau, low, high, measure.shape[1], len(measure), len(set(persons)))
 
@@ -112,7 +111,28 @@ def _means(values: np.ndarray, draws: Resamples, rows: slice) -> np.ndarray:
         return draws.sums(values - centre, rows) / counts + centre
 
 
-def _tau(one: np.ndarray, other: np.ndarray) -> float:
-    if not (np.isfinite(one).all() and np.isfinite(other).all()):
-        return float("nan")
-    return float(kendalltau(one, other).statistic)
+def tau_b(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Kendall's tau-b of many pairs of rankings at once.
+
+    ``scipy.stats.kendalltau`` takes one pair and 2 ms for it, most of them to test it.
+
+    Parameters
+    ----------
+    one, other : values (..., M); those of one ranking lie in the last axis.
+
+    Returns
+    -------
+    np.ndarray (...) in [-1, 1]; NaN where a value is NaN, or where a ranking is all ties.
+
+    >>> tau_b(np.array([[1, 2, 3], [1, 2, 2], [1, 1, 1]]), np.array([3, 2, 1])).round(3)
+    array([-1.   , -0.816,    nan])
+    """
+    first, second = (
+        np.sign(values[..., :, None] - values[..., None, :])
+        for values in (np.asarray(one, dtype=float), np.asarray(other, dtype=float))
+    )
+    agreed, untied, others_untied = (
+        product.sum(axis=(-2, -1)) for product in (first * second, first**2, second**2)
+    )
+    with np.errstate(invalid="ignore"):
+        return agreed / np.sqrt(untied * others_untied)
