@@ -164,6 +164,12 @@ def test_zero_init_makes_residual_branches_start_at_zero(key, blocks):
                if n.endswith("unit2.norm.weight")) == blocks  # fmt: skip
 
 
+def test_batch_norm_follows_each_convolution_of_a_plain_network():
+    kinds = [type(layer).__name__ for layer in build("vgg19", batch_norm=True).features]
+    after = [kinds[at + 1] for at, kind in enumerate(kinds) if kind == "Conv2d"]
+    assert after == ["BatchNorm2d"] * 16
+
+
 def test_the_reports_stacked_classifiers():
     kinds = {
         "vit": ["Linear", "LayerNorm", "ReLU", "Linear", "LayerNorm", "ReLU", "Linear"],
@@ -190,6 +196,7 @@ def test_the_reports_stacked_classifiers():
         ({"key": "convnext_atto", "width": 0.5}, "LayerNorm2d has no width multiplier"),
         ({"key": "densenet121", "width": 0.3}, "choose 1/2 or 1/4"),
         ({"key": "vgg19", "zero_init": True}, "no residual branches"),
+        ({"key": "simplenet", "batch_norm": True}, "no layers of normalisation"),
         ({"key": "resnet50", "width": 0.5, "published": True}, "at width 1 only"),
         ({"key": "swin", "image_size": 60}, "multiple of 32"),
         ({"key": "sepnet", "image_size": 32}, "at least 64"),
