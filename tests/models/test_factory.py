@@ -196,7 +196,7 @@ def test_the_reports_stacked_classifiers():
         ({"key": "convnext_atto", "width": 0.5}, "LayerNorm2d has no width multiplier"),
         ({"key": "densenet121", "width": 0.3}, "choose 1/2 or 1/4"),
         ({"key": "vgg19", "zero_init": True}, "no residual branches"),
-        ({"key": "simplenet", "batch_norm": True}, "no layers of normalisation"),
+        ({"key": "simplenet", "batch_norm": True}, "no variant of simplenet with batch norm"),
         ({"key": "resnet50", "width": 0.5, "published": True}, "at width 1 only"),
         ({"key": "swin", "image_size": 60}, "multiple of 32"),
         ({"key": "sepnet", "image_size": 32}, "at least 64"),

@@ -45,8 +45,8 @@ def build(
     num_classes : number of logits; with 2 they are (real, fake).
     published : start from the weights that timm's hub has, instead of random ones.
     options : further arguments of the network's own, such as ``drop_path_rate``;
-        ``zero_init``, which starts its residual branches at zero; and ``batch_norm``, for a network
-        of timm's that has a ``norm_layer`` to choose.
+        ``zero_init``, which starts its residual branches at zero; and ``batch_norm``, which builds
+        the variant with batch norm, where timm has one (``vgg19_bn``).
 
     Returns
     -------
@@ -65,6 +65,10 @@ def build(
     >>> "sepnet" in OURS
     True
     """
+    if options.pop("batch_norm", False):
+        if not timm.is_model(f"{key}_bn"):
+            raise UserError(f"batch_norm: timm has no variant of {key} with batch norm")
+        key = f"{key}_bn"
     if not timm.is_model(key):
         near = timm.list_models(f"*{key.split('_')[0]}*")[:8]
         raise UserError(
@@ -74,9 +78,6 @@ def build(
     arguments: dict[str, Any] = {"num_classes": num_classes, **options}
     accepted = inspect.signature(timm.model_entrypoint(key)).parameters
     zero_init = "zero_init" not in accepted and arguments.pop("zero_init", False)
-    batch_norm = arguments.pop("batch_norm", False)
-    if batch_norm:
-        arguments["norm_layer"] = nn.BatchNorm2d
     narrow = width != 1.0 and "width" not in accepted
     if "width" in accepted:
         arguments["width"] = width
@@ -86,8 +87,6 @@ def build(
     if "img_size" in accepted or (config is not None and config.fixed_input_size):
         arguments["img_size"] = image_size
     network = _created(key, published, arguments)
-    if batch_norm and not any(isinstance(layer, nn.BatchNorm2d) for layer in network.modules()):
-        raise UserError(f"batch_norm: {key} has no layers of normalisation to choose")
     classifiers = _classifiers(network, num_classes)
     if narrow:
         network = narrowed(network, width, image_size, keep=classifiers)
