@@ -41,6 +41,7 @@ def make(home: Path, count: int, size: int, *, distinct: int = 2000) -> None:
             archive.writestr(name, data[index % len(data)])
             (home / "folder" / name).write_bytes(data[index % len(data)])
     rows = pd.DataFrame({"id": names, "path": names, "label": np.arange(count) % 2})
+    rows["person"] = rows["id"]
     digests = [hashlib.sha256(one).hexdigest() for one in data]
     rows["sha256"] = [digests[index % len(data)] for index in range(count)]
     rows = rows.assign(set="set", mask="", twin="", platform=PRESOCIAL, laundered=False)

@@ -10,9 +10,11 @@ __version__ = "0.1.0"
 # processes that are started later inherit it.
 #
 # Threads of OpenMP spin while they wait for each other. Beside another busy process that keeps the
-# cores from those that have work: benchmarks/beside.py measures it.
+# cores from those that have work: benchmarks/beside.py measures it. GNU's runtime still spins a few
+# microseconds, which costs the others nothing: sleeping at once makes a lone training slower.
 if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY"} & os.environ.keys():
     os.environ["OMP_WAIT_POLICY"] = "passive"
+    os.environ["GOMP_SPINCOUNT"] = "1000"
 # OpenBLAS does the same, and its threads gain nothing on the small systems that are solved here:
 # an imputation of ROAD (64 px, half of the pixels) took 1,071 ms beside a busy process with two
 # threads, and 7 ms with one.

@@ -2,8 +2,8 @@
 """RCNN and SepNet: the UIUC report's residual networks, of dense and of separable convolutions.
 
 Source: Keriotis, Jin and Bauer, "Explainability of Deep Computer Vision Models for AI-Generated
-Faces" (University of Illinois), layout as in their code. Changed: a ``width`` multiplier, and
-residual branches that may start at zero.
+Faces" (University of Illinois), layout as in their code. Changed: ``width`` and ``depth``
+multiply the channels and the blocks of a stage, and residual branches may start at zero.
 """
 
 from collections.abc import Callable, Sequence
@@ -140,11 +140,13 @@ def _head(
     return nn.Sequential(*layers, nn.Linear(sizes[-1], num_classes))
 
 
-def _check(name: str, pretrained: bool, width: float, img_size: int) -> None:
+def _check(name: str, pretrained: bool, width: float, depth: float, img_size: int) -> None:
     if pretrained:
         raise UserError(f"nobody has published weights of {name}: say pretrained: PATH or false")
     if width <= 0:
         raise UserError(f"{name}'s width must be above 0, got {width}")
+    if not 0 < depth <= 1:
+        raise UserError(f"{name}'s depth must be above 0 and at most 1, got {depth}")
     if img_size < SMALLEST:
         raise UserError(f"{name} needs images of at least {SMALLEST} px, got {img_size}")
 
@@ -153,6 +155,7 @@ def _check(name: str, pretrained: bool, width: float, img_size: int) -> None:
 def rcnn(
     pretrained: bool = False,
     width: float = 1.0,
+    depth: float = 1.0,
     img_size: int = 224,
     num_classes: int = 2,
     zero_init: bool = False,
@@ -162,8 +165,10 @@ def rcnn(
 
     A narrow network keeps up to 32 channels per layer as published: the first layers have few.
     """
-    _check("rcnn", pretrained, width, img_size)
-    stages = [[max(min(c, 32), round(c * width)) for c in stage] for stage in RCNN]
+    _check("rcnn", pretrained, width, depth, img_size)
+    stages = [
+        _shallower([max(min(c, 32), round(c * width)) for c in stage], depth) for stage in RCNN
+    ]
     last = stages[-1][-1]
     sizes = (last, last // 2, last // 4, max(2, round(512 * width)))
     head = _head(sizes, num_classes, lambda size: [nn.ReLU(), nn.LayerNorm(size)])
@@ -174,6 +179,7 @@ def rcnn(
 def sepnet(
     pretrained: bool = False,
     width: float = 1.0,
+    depth: float = 1.0,
     img_size: int = 224,
     num_classes: int = 2,
     zero_init: bool = False,
@@ -184,22 +190,27 @@ def sepnet(
     ``zero_init`` starts each residual branch at zero (Goyal et al., "Accurate, Large Minibatch
     SGD", 2017), without which so deep a network learns nothing in a few epochs; the report did not.
     """
-    _check("sepnet", pretrained, width, img_size)
-    stages = _groupable(width)
+    _check("sepnet", pretrained, width, depth, img_size)
+    stages = [_shallower(stage, depth) for stage in _groupable(width)]
     last = stages[-1][-1]
     sizes = (last, last // 2, last // 4, max(2, round(512 * width)))
     head = _head(sizes, num_classes, lambda size: [nn.LayerNorm(size), nn.GELU()])
     return ResidualNet(SeparableUnit, stages, head, zero_init)
 
 
+def _shallower(stage: list[int], depth: float) -> list[int]:
+    """The last blocks of a stage, one at least."""
+    return stage[-max(1, round(len(stage) * depth)) :]
+
+
 def _groupable(width: float) -> list[list[int]]:
     """SepNet's channels, doubling at width 1, else the nearest that grouped convolutions allow.
 
     Each stage must have a multiple of the last one's channels, the first of the 3 colours. Narrow
-    networks keep the 18 of the stem: with fewer, nothing was left there to learn with.
+    networks keep half of the stem: with fewer, little is left there to learn with.
     """
     stem = SEPNET[0][0]
-    channels = 3 * max(stem // 3, round(stem / 3 * width))
+    channels = 3 * max(stem // 6, round(stem / 3 * width))
     stages = []
     for published in SEPNET:
         channels *= max(1, round(published[0] * width / channels))
