@@ -2,10 +2,12 @@
 """split: look at every image, give each a split, and stop where a face is on two sides."""
 
 import os
+import sys
 
-from facetell.common.files import whole, write_csv
+from facetell.common.files import whole, write_csv, write_json
+from facetell.dataset.account import account
 from facetell.dataset.build import build
-from facetell.dataset.layouts import rows
+from facetell.dataset.layouts import listing
 from facetell.dataset.leaks import gate
 from facetell.dataset.manifest import check
 from facetell.dataset.splits import Splitting
@@ -19,12 +21,12 @@ from pipeline.stage import run
 def main() -> None:
     data = Settings.load().data
     raw, split = paths.raw(data.name), data.split
-    tables = {}
+    listings = {}
     for name, chosen in data.sets.items():
         with open_archive(raw / name) as archive:
-            tables[name] = rows(chosen.layout, archive)
+            listings[name] = listing(chosen.layout, archive, chosen.hints)
     found = build(
-        tables,
+        {name: listed.table for name, listed in listings.items()},
         raw,
         Splitting(
             valid=split.valid,
@@ -34,13 +36,18 @@ def main() -> None:
             train_on=data.train_on,
             uses={name: chosen.use for name, chosen in data.sets.items()},
         ),
+        grouped={name: listed.grouped for name, listed in listings.items()},
         launder=data.launder,
         harmonise=Treatment(harmonise=data.harmonise, **dict(data.harmonised)),
         workers=os.cpu_count() or 1,
     )
+    said = account(listings, found)
+    write_json(paths.FILES, said)
     # listed before the checks: whoever is stopped there wants to see them
     write_csv(paths.LEAKS, found.leaks)
     write_csv(paths.SET_ASIDE, found.aside)
+    for sentence in said["warnings"]:
+        print(f"facetell: warning: {sentence}", file=sys.stderr)
     check(found.manifest, str(paths.SET_ASIDE))
     gate(found.leaks, split.leaks, str(paths.LEAKS))
     with whole(paths.MANIFEST) as path:

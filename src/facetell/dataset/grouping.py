@@ -22,6 +22,7 @@ from facetell.common.errors import UserError
 LARGEST = 0.25  # of all images: what holds more is a kind (real_, stylegan_), no source
 FEWEST = 10  # sources: fewer are kinds as well
 FEWEST_NUMBERED = 4  # if their names hold numbers, as those of videos do
+FRAMES = 0.3  # of all images: as many have a look-alike where images are frames of videos
 TIED = 0.5  # of all images: swaps that tie more of them together leave nothing to divide
 FRAME = re.compile(
     r"^(?P<source>.*?[^\W_].*?)[ _.-]*?(?:frame|frm|img|f|t)?[ _.-]*(?P<frame>\d+)$", re.IGNORECASE
@@ -85,7 +86,10 @@ def by_rule(table: pd.DataFrame, rule: str) -> Grouping:
 
 
 def by_names(
-    paths: Sequence[str], below: Sequence[tuple[str, ...]], labels: Sequence[int]
+    paths: Sequence[str],
+    below: Sequence[tuple[str, ...]],
+    labels: Sequence[int],
+    splits: Sequence[str],
 ) -> Grouping:
     """Sources as folders and file names tell them.
 
@@ -94,13 +98,15 @@ def by_names(
     paths : of the images, (N,).
     below : of each image the folders that name neither class, split nor generator.
     labels : 0 real, 1 fake, (N,).
+    splits : official ones, "" where there are none, (N,). Names that begin anew in each split, so
+        that the same frame of the same source is in two, are taken for different sources.
 
     Tried in this order: folders (one for each video or identity; not shards of a numbered set),
     then what stands before the frame's number in the file's name. Names of two sources
     (``003_000``, as FaceForensics++ calls a swap) tie both.
 
     >>> paths = [f"{name}/{frame}.png" for name in ("a1", "a2", "a3", "a4") for frame in range(3)]
-    >>> found = by_names(paths, [(path[:2],) for path in paths], [0] * 12)
+    >>> found = by_names(paths, [(path[:2],) for path in paths], [0] * 12, [""] * 12)
     >>> found.number, found.rule
     (4, 'folders')
     """
@@ -111,10 +117,52 @@ def by_names(
         if _are_sources(names, numbers, of_folders=rule == "folders"):
             # images that lie beside the folders are on their own
             keys = [name or path for name, path in zip(names, paths, strict=True)]
+            keys = _begun_anew(keys, numbers, splits)
             tied = _tied(keys)
             sources = pd.Series(tied if tied is not None else keys, dtype=object)
             return Grouping(sources, rule + (", both sources of a swap together" if tied else ""))
     return Grouping(pd.Series(list(paths), dtype=object), "")
+
+
+def by_likeness(size: int, pairs: Sequence[tuple[int, int]]) -> np.ndarray | None:
+    """Sources of images whose names tell nothing: chains of look-alikes, as near frames are.
+
+    A few look-alikes occur in every large set, and are no frames: there must be many, in chains
+    none of which takes in most images.
+
+    Parameters
+    ----------
+    size : number of images of one set and class.
+    pairs : of look-alikes among them, first < second.
+
+    Returns
+    -------
+    Number of the source of each image, (N,); None where they are no frames.
+
+    >>> by_likeness(12, [(0, 1), (1, 2), (3, 4), (6, 7), (9, 10), (10, 11)])
+    array([0, 0, 0, 1, 1, 2, 3, 3, 4, 5, 5, 5], dtype=int32)
+    >>> by_likeness(100, [(0, 1)]) is None
+    True
+    """
+    if not pairs or len({at for pair in pairs for at in pair}) < FRAMES * size:
+        return None
+    first, second = np.array(pairs).T
+    graph = coo_array((np.ones(len(pairs)), (first, second)), (size, size))
+    source = connected_components(graph, directed=False)[1]
+    return source if np.bincount(source).max() <= LARGEST * size else None
+
+
+def _begun_anew(keys: list[str], numbers: Sequence[str], splits: Sequence[str]) -> list[str]:
+    """Sources with their split before them where most that occur in two splits share a frame."""
+    frames = pd.DataFrame({"source": keys, "number": numbers, "split": splits})
+    several = frames.groupby("source")["split"].transform("nunique") > 1
+    shared = frames[several]
+    if shared.empty:
+        return keys
+    twice = shared.groupby(["source", "number"])["split"].nunique() > 1
+    if twice.groupby("source").any().mean() < 0.5:
+        return keys  # frames of one source lie in two splits: a leak
+    return [f"{split}/{key}" for split, key in zip(splits, keys, strict=True)]
 
 
 def _varying(below: Sequence[tuple[str, ...]], labels: Sequence[int]) -> list[tuple[str, ...]]:
@@ -167,13 +215,16 @@ def _tied(keys: Sequence[str]) -> list[str] | None:
     present = set(keys)
     pairs = {}
     for key in present:
-        match = PAIR.match(PurePosixPath(key).name)
+        before, _, name = key.rpartition("/")
+        match = PAIR.match(name)
+        if match is None:
+            continue
+        lead = f"{before}/" if before else ""
+        both = (lead + match["one"], lead + match["other"])
+        reverse = f"{lead}{match['other']}_{match['one']}"
         # one of both has images of its own, or the swap was made the other way as well
-        if match and (
-            {match["one"], match["other"]} & present
-            or f"{match['other']}_{match['one']}" in present
-        ):
-            pairs[key] = (match["one"], match["other"])
+        if set(both) & present or reverse in present:
+            pairs[key] = both
     if not pairs:
         return None
     everyone = present.union(*pairs.values())

@@ -4,9 +4,9 @@
 To add one, copy ``faces140k.py`` beside this file, list it in ``LAYOUTS`` below, and give it its
 two files in ``conf/data``.
 
-A layout's ``rows(archive, hints)`` returns a frame with the columns ``ROW``, without those that the
-set knows nothing of; label 1 = fake, 0 = real, whatever the set itself says. ``split`` is empty where
-the set leaves the choice to us.
+A layout's ``rows(archive, hints)`` returns a frame with the columns ``ROW``, but for those that the
+set knows nothing of; label 1 = fake, 0 = real, whatever the set itself says. ``split`` is empty
+where the set leaves the choice to us.
 """
 
 from collections.abc import Callable, Mapping
@@ -92,8 +92,11 @@ def listing(layout: str, archive: Archive, hints: Hints | None = None) -> Listin
     UserError : there is no such layout, or the archive is laid out otherwise.
     """
     table, grouped = _grouped(layout, archive, hints or Hints())
-    used = set(table["path"]) | set(table["mask"]) | set(table["twin"])
-    return Listing(table, grouped, census.seen(archive), census.ignored(archive, used))
+    images, beside = set(table["path"]), (set(table["mask"]) | set(table["twin"])) - {""}
+    ignored = census.ignored(archive, images | beside)
+    if extra := len(beside - images):
+        ignored["masks and twins of fakes"] = extra
+    return Listing(table, grouped, census.seen(archive), ignored)
 
 
 def _grouped(layout: str, archive: Archive, hints: Hints) -> tuple[pd.DataFrame, str]:
@@ -106,6 +109,8 @@ def _grouped(layout: str, archive: Archive, hints: Hints) -> tuple[pd.DataFrame,
     if table.empty:
         raise UserError(f"{archive.label} has no images in the layout {layout!r}")
     grouped = str(table.attrs.get("grouped", ""))
+    if not grouped and "person" in table and (table["person"] != table["id"]).any():
+        grouped = "persons that the set names"
     if hints.group:
         found = by_rule(table, hints.group)
         table["person"], grouped = found.source, found.rule

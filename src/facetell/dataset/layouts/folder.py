@@ -58,12 +58,13 @@ def _table(labelled: list[tuple[str, Place]], hints: Hints) -> pd.DataFrame:
     places = [place for _, place in labelled]
     names, below = generators(places, hints.generators)
     labels = [int(place.label or 0) for place in places]
-    found = by_names(paths, below, labels)
+    splits = [place.split for place in places]
+    found = by_names(paths, below, labels, splits)
     table = pd.DataFrame(
         {
             "id": paths,
             "path": paths,
-            "split": [place.split for place in places],
+            "split": splits,
             "label": labels,
             "person": found.source.to_numpy(),
             "generator": names,
