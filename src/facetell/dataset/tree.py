@@ -96,7 +96,7 @@ class Vocabulary:
         places = {}
         for path in folders:
             names = {split for _, split in splits[path]}
-            if len(names) > 1:
+            if len(names) > 1 and self.splits != DRAW:
                 raise UserError(
                     f"the folder {'/'.join(path)} names two splits, {' and '.join(sorted(names))}: "
                     "rename one of its folders, or say data.splits={train: [...], test: [...]}"
@@ -106,7 +106,7 @@ class Vocabulary:
             rest = [(index, name) for index, name in enumerate(path) if index not in used]
             places[path] = Place(
                 label,
-                next(iter(names), ""),
+                "" if self.splits == DRAW else next(iter(names), ""),
                 tuple(name for index, name in rest if index < position),
                 tuple(name for index, name in rest if index > position),
             )
@@ -151,11 +151,10 @@ class Vocabulary:
         return found
 
     def _split_positions(self, path: Folders, folders: Iterable[Folders]) -> list[tuple[int, str]]:
-        if isinstance(self.splits, str):
-            return []
+        said = {} if isinstance(self.splits, str) else self.splits
         found = []
         for index, name in enumerate(path):
-            split = self._said(name, self.splits) or _split_of(name, folders)
+            split = self._said(name, said) or _split_of(name, folders)
             if split:
                 found.append((index, split))
         return found
