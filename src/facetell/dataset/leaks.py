@@ -64,7 +64,7 @@ def find(table: pd.DataFrame, pairs: list[Pair]) -> pd.DataFrame:
     leaking += _same_files(table["sha256"], rank, label)
     rows = []
     for kind, one, other, detail in leaking:
-        low, high = (one, other) if rank[one] < rank[other] else (other, one)
+        low, high = (one, other) if rank[one] <= rank[other] else (other, one)
         ends = [(table["split"].iloc[at], table["id"].iloc[at]) for at in (low, high)]
         rows.append((kind, *ends[0], *ends[1], detail))
     order = [BOTH_LABELS, *KINDS.values(), COPY, *HARMLESS]
