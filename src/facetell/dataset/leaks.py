@@ -30,7 +30,7 @@ OTHER_LABEL = "near copy with the other label"  # a fake that keeps most of its 
 HARMLESS = (ALIKE, OTHER_LABEL, *INSIDE.values())  # kinds that are listed, but are no leaks
 COLUMNS = ("kind", "split", "id", "other_split", "other_id", "detail")
 LISTED = 20  # rows of one split that are paired for one person, stem or file
-MODES = ("fail", "drop")
+MODES = ("fail", "drop", "keep")
 
 
 def find(table: pd.DataFrame, pairs: list[Pair]) -> pd.DataFrame:
@@ -108,7 +108,8 @@ def gate(leaks: pd.DataFrame, mode: str, where: str) -> None:
         raise UserError(
             f"leak: {len(real)} pairs of images are on two sides of a split ({listed}), which "
             f"would make a detector look better than it is; they are listed in {where}. Mend the "
-            "splits, or let the images on the training side go: -S data.split.leaks=drop"
+            "splits, or let the images on the training side go: -S data.split.leaks=drop (keep "
+            "trains on them all the same, to measure what the leak is worth)"
         )
 
 
@@ -126,6 +127,19 @@ def _same_files(
             elif rank[first] == rank[other]:
                 found.append((INSIDE["file"], first, other, str(digest)))
     return found
+
+
+def twins_in_training(leaks: pd.DataFrame) -> list[str]:
+    """Ids of test images with a near copy or a look-alike among the training images, sorted.
+
+    They are listed whether or not the training side was dropped.
+    """
+    twins = leaks[
+        leaks["kind"].isin((COPY, ALIKE))
+        & (leaks["split"] == "train")
+        & (leaks["other_split"] == "test")
+    ]
+    return sorted(set(twins["other_id"]))
 
 
 def effective(table: pd.DataFrame, leaks: pd.DataFrame) -> dict[str, int]:
