@@ -11,6 +11,7 @@ PACKED = {split: Path(f"data/packed/{split}.arrow") for split in SPLITS}
 
 DATA = Path("metrics/data.json")
 LEAKS = Path("metrics/leaks.csv")
+FILES = Path("metrics/files.json")  # what became of each file of the sets
 SET_ASIDE = Path("metrics/set_aside.csv")
 REPORT = Path("metrics/report.md")
 SUMMARY = Path("metrics/summary.json")

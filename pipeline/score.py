@@ -5,6 +5,7 @@ import pandas as pd
 
 from facetell.common.files import read_json, write_json
 from facetell.common.progress import estimating
+from facetell.dataset.leaks import twins_in_training
 from facetell.evaluation.model_scores import model_scores
 from facetell.evaluation.predictions import read
 from pipeline import paths
@@ -23,6 +24,7 @@ def main(model: str) -> None:
             pd.read_parquet(paths.MANIFEST),
             resamples=resamples,
             seed=settings.train.seed,
+            twins=twins_in_training(pd.read_csv(paths.LEAKS)),
         )
     trained = read_json(paths.training(model))
     write_json(paths.scores(model), {"model": model} | found | {"training": trained})

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from facetell.common.errors import UserError
+from facetell.dataset.hints import Hints
 from pipeline.paths import user_path
 
 FILE = Path("params.yaml")
@@ -33,6 +34,15 @@ class ImageSet(Section):
     archive: str | list[str] | None = None
     root: str | None = None
     sha256: str | None = None
+    group: str | None = None
+    generators: bool | list[str] | None = None
+    classes: dict[str, list[str]] = {}
+    splits: str | dict[str, list[str]] = {}
+
+    @property
+    def hints(self) -> Hints:
+        """What these settings say of the files."""
+        return Hints(self.classes, self.splits, self.group, self.generators)
 
 
 class Harmonised(Section):

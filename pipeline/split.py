@@ -2,11 +2,15 @@
 """split: look at every image, give each a split, and stop where a face is on two sides."""
 
 import os
+import sys
 
-from facetell.common.files import whole, write_csv
+import pandas as pd
+
+from facetell.common.files import whole, write_csv, write_json
+from facetell.dataset.account import account
 from facetell.dataset.build import build
-from facetell.dataset.layouts import rows
-from facetell.dataset.leaks import gate
+from facetell.dataset.layouts import listing
+from facetell.dataset.leaks import BOTH_LABELS, HARMLESS, gate
 from facetell.dataset.manifest import check
 from facetell.dataset.splits import Splitting
 from facetell.images.archive import open_archive
@@ -19,12 +23,12 @@ from pipeline.stage import run
 def main() -> None:
     data = Settings.load().data
     raw, split = paths.raw(data.name), data.split
-    tables = {}
+    listings = {}
     for name, chosen in data.sets.items():
         with open_archive(raw / name) as archive:
-            tables[name] = rows(chosen.layout, archive)
+            listings[name] = listing(chosen.layout, archive, chosen.hints)
     found = build(
-        tables,
+        {name: listed.table for name, listed in listings.items()},
         raw,
         Splitting(
             valid=split.valid,
@@ -34,17 +38,34 @@ def main() -> None:
             train_on=data.train_on,
             uses={name: chosen.use for name, chosen in data.sets.items()},
         ),
+        grouped={name: listed.grouped for name, listed in listings.items()},
         launder=data.launder,
         harmonise=Treatment(harmonise=data.harmonise, **dict(data.harmonised)),
         workers=os.cpu_count() or 1,
     )
+    said = account(listings, found)
+    write_json(paths.FILES, said)
     # listed before the checks: whoever is stopped there wants to see them
     write_csv(paths.LEAKS, found.leaks)
     write_csv(paths.SET_ASIDE, found.aside)
+    for sentence in [*said["warnings"], *worth(found.leaks, split.leaks)]:
+        print(f"facetell: warning: {sentence}", file=sys.stderr)
     check(found.manifest, str(paths.SET_ASIDE))
     gate(found.leaks, split.leaks, str(paths.LEAKS))
     with whole(paths.MANIFEST) as path:
         found.manifest.to_parquet(path, index=False)
+
+
+def worth(leaks: pd.DataFrame, mode: str) -> list[str]:
+    """What was done about leaks that did not stop the run."""
+    real = leaks[~leaks["kind"].isin((*HARMLESS, BOTH_LABELS))]
+    if real.empty or mode == "fail":
+        return []
+    done = {"drop": "left out", "keep": "kept in training"}[mode]
+    return [
+        f"the splits leak: {real['id'].nunique():,} images that show what is in another split are "
+        f"{done} (data.split.leaks={mode}); their {len(real):,} pairs are in {paths.LEAKS}"
+    ]
 
 
 if __name__ == "__main__":

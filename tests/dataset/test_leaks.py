@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 from PIL import Image
-from support import built, folder_entries, picture, separable, write_zip
+from support import built, encoded, folder_entries, picture, separable, write_zip
 
 from facetell.common.errors import UserError
 from facetell.dataset.build import build
 from facetell.dataset.layouts import rows
-from facetell.dataset.leaks import COPY, gate
+from facetell.dataset.leaks import BOTH_LABELS, COPY, INSIDE, OTHER_LABEL, effective, gate
 from facetell.dataset.splits import Splitting
 from facetell.images.archive import open_archive
 
@@ -49,10 +49,43 @@ def test_a_picture_on_both_sides_is_a_leak(tmp_path, kind):
     gate(again.leaks, "drop", "leaks.csv")
 
 
-def test_the_same_picture_twice_in_one_split_is_no_leak(tmp_path):
+def test_the_same_picture_twice_in_one_split_is_listed_but_no_leak(tmp_path):
     entries = folder_entries({"train": 4, "valid": 4, "test": 4}, separable)
-    entries["train/real/a.jpg"] = entries["train/real/b.jpg"] = picture(5)
-    assert len(built(tmp_path, entries).leaks) == 0
+    entries["train/real/a.jpg"] = entries["train/real/b.jpg"] = picture(5, (128, 128))
+    smaller = Image.open(io.BytesIO(picture(5, (128, 128)))).resize((96, 96))
+    entries["train/real/c.jpg"] = encoded(smaller, "JPEG")
+    found = built(tmp_path, entries)
+    pairs = found.leaks[["kind", "id", "other_id"]].to_numpy().tolist()
+    assert pairs[0] == [INSIDE["file"], "folder/train/real/a.jpg", "folder/train/real/b.jpg"]
+    assert {kind for kind, *_ in pairs[1:]} == {INSIDE["copy"]}
+    gate(found.leaks, "fail", "leaks.csv")
+    assert effective(found.manifest, found.leaks) == {"train": 9, "valid": 8, "test": 8}
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("mode", ["fail", "drop"])
+def test_one_file_with_both_labels_stops_the_run(tmp_path, split, mode):
+    entries = folder_entries({"train": 4, "valid": 4, "test": 4}, separable)
+    entries[f"{split}/fake/a.jpg"] = entries["train/real/train000r.jpg"]
+    found = built(tmp_path, entries, drop=mode == "drop")
+    row = found.leaks.iloc[0]
+    assert row["kind"] == BOTH_LABELS
+    assert {row["id"], row["other_id"]} == {
+        f"folder/{split}/fake/a.jpg", "folder/train/real/train000r.jpg"
+    }  # fmt: skip
+    with pytest.raises(UserError, match="1 pairs of images are one file, once called real and"):
+        gate(found.leaks, mode, "leaks.csv")
+
+
+def test_a_fake_that_keeps_most_of_its_photo_is_listed_and_stops_nothing(tmp_path):
+    entries = folder_entries({"train": 4, "valid": 4, "test": 4}, separable)
+    photo = Image.open(io.BytesIO(picture(9, (128, 128), "PNG")))
+    entries["train/real/p.png"] = encoded(photo)
+    photo.paste((200, 30, 30), (60, 60, 68, 68))
+    entries["train/fake/p.png"] = encoded(photo)
+    found = built(tmp_path, entries)
+    assert found.leaks["kind"].tolist() == [OTHER_LABEL]
+    gate(found.leaks, "fail", "leaks.csv")
 
 
 def test_a_person_or_ffhq_photo_on_both_sides_is_a_leak(tmp_path):
@@ -84,8 +117,8 @@ def test_unsplit_sets_never_leak(tmp_path):
         label = ("real", "fake")[number % 2]
         entries[f"{label}/{number}.png"] = picture(number, (96, 96), "PNG")
         entries[f"{label}/{number}-copy.jpg"] = picture(number, (96, 96), quality=50)
-    manifest, _, leaks = built(tmp_path, entries, valid=0.2, test=0.2, seed=1)
-    assert len(leaks) == 0
+    manifest, _, leaks, _ = built(tmp_path, entries, valid=0.2, test=0.2, seed=1)
+    assert set(leaks["kind"]) == {INSIDE["copy"]}
     face = manifest["path"].str.extract(r"(\d+)")[0]
     assert (manifest.groupby(face)["split"].nunique() == 1).all()
     assert set(manifest["split"]) == {"train", "valid", "test"}

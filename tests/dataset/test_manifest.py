@@ -16,7 +16,7 @@ def test_broken_images_are_set_aside_with_a_reason(tmp_path):
     entries = folder_entries({"train": 3, "valid": 2, "test": 2}, separable)
     entries["train/fake/broken.jpg"] = picture()[:500]
     entries["train/real/empty.png"] = b""
-    manifest, aside, _ = built(tmp_path, entries)
+    manifest, aside, *_ = built(tmp_path, entries)
     assert set(aside["path"]) == {"train/fake/broken.jpg", "train/real/empty.png"}
     assert set(aside["set"]) == {"folder"}
     assert (aside["reason"] != "").all()

@@ -93,6 +93,18 @@ def test_parts_are_those_fakes_against_all_reals(case):
         assert numbers["accuracy"] == pytest.approx(right.mean())
 
 
+def test_fakes_with_a_twin_in_training_are_judged_apart(case):
+    test, margins, found = case
+    assert "twins" not in found
+    twins = test.loc[test["label"] == 1, "id"].tolist()[:20]
+    predictions, _ = stored(test)
+    found = model_scores(predictions, test, resamples=20, seed=0, twins=[*twins, "unknown"])
+    labels, twin = test["label"].to_numpy(), test["id"].isin(twins).to_numpy()
+    for name, chosen in (("with", (labels == 0) | twin), ("without", ~twin)):
+        wanted = roc_auc_score(labels[chosen], margins["clean"][chosen])
+        assert found["twins"][name]["auc"] == pytest.approx(wanted)
+
+
 def test_drops_use_that_the_images_are_the_same(case):
     test, margins, found = case
     labels, blur = test["label"].to_numpy(), found["variants"]["blur_2"]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the rows of some sets to one manifest that can be trusted: the work of the `split` stage."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +11,7 @@ import pandas as pd
 
 from facetell.dataset import leaks as gate
 from facetell.dataset.copies import Pair, pairs, thumbnail
+from facetell.dataset.grouping import by_likeness
 from facetell.dataset.manifest import look_at, plan, validated
 from facetell.dataset.splits import Splitting, assign, faces, used
 from facetell.images.archive import Archive, open_archive
@@ -19,7 +20,8 @@ from facetell.images.reencoding import Treatment, treatment
 
 
 class Dataset(NamedTuple):
-    """The manifest, the images set aside (set, path, reason), and the pairs across splits.
+    """The manifest, the images set aside (set, path, reason), the pairs that show one picture or
+    nearly so, and by set in words how sources were found ("" where images are independent).
 
     Neither ``facetell.dataset.manifest.check`` nor ``facetell.dataset.leaks.gate`` has seen it: a
     caller writes the lists first, which these refer to.
@@ -28,6 +30,7 @@ class Dataset(NamedTuple):
     manifest: pd.DataFrame
     aside: pd.DataFrame
     leaks: pd.DataFrame
+    grouped: dict[str, str]
 
 
 def build(
@@ -35,6 +38,7 @@ def build(
     raw: Path,
     splitting: Splitting,
     *,
+    grouped: Mapping[str, str] | None = None,
     launder: str | list[str] | None = None,
     harmonise: Treatment | None = None,
     workers: int = 1,
@@ -45,6 +49,7 @@ def build(
     ----------
     rows : by the set's name, as ``facetell.dataset.layouts.rows`` gives them.
     raw : folder with the archives of each set in a folder of its name.
+    grouped : by set how its sources were found; "" or none: nothing tells them but the images.
     launder, harmonise : what is done to the images (``manifest.plan``, ``manifest.look_at``).
 
     Raises
@@ -69,6 +74,8 @@ def build(
         archives = {name: stack.enter_context(open_archive(raw / name)) for name in rows}
         table, aside, hashes = look_at(plan(rows, launder), raw, everyone, workers=workers)
         alike = _alike(table, hashes, archives, everyone)
+    rules = {name: (grouped or {}).get(name, "") for name in rows}
+    rules |= _frames(table, alike, [name for name, rule in rules.items() if not rule])
     # look-alikes stay apart: what is common to a class could tie all of its images together
     face = faces(table, [(pair.first, pair.second) for pair in alike if pair.copy])
     split = assign(table, face, splitting)
@@ -76,7 +83,28 @@ def build(
     leaks = gate.find(table, alike)
     if splitting.drop:
         table = table[~gate.to_drop(table, leaks)].reset_index(drop=True)
-    return Dataset(validated(table), aside, leaks)
+    return Dataset(validated(table), aside, leaks, rules)
+
+
+def _frames(table: pd.DataFrame, alike: list[Pair], names: Sequence[str]) -> dict[str, str]:
+    """Give the persons of these sets one name where images are near frames of one video.
+
+    ``table`` is changed; the sets for which that holds, and why.
+    """
+    found = {}
+    for (name, _), part in table[table["set"].isin(names)].groupby(["set", "label"]):
+        place = {int(row): at for at, row in enumerate(part.index)}
+        pairs = [
+            (place[pair.first], place[pair.second])
+            for pair in alike
+            if pair.first in place and pair.second in place
+        ]
+        source = by_likeness(len(part), pairs)
+        if source is not None:
+            first = part["person"].groupby(source).transform("first")
+            table.loc[part.index, "person"] = first
+            found[str(name)] = "chains of pictures that look alike, as near frames do"
+    return found
 
 
 def _alike(

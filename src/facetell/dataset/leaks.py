@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The leak gate: nothing that shows the same face may stand on two sides of a split.
 
+Listed as well are copies inside a split, which count for less than their number, and files that
+bear both labels, one of which is wrong.
+
 Compared across all sets: the file (sha256), the picture (perceptual hash), the person, the stem
 and the FFHQ number. When two pictures count as one is decided by the thresholds in ``copies.py``.
 """
@@ -21,9 +24,13 @@ KINDS = {  # by column of the manifest, in the words of the list of leaks
     "ffhq_id": "same FFHQ photo",
 }
 COPY, ALIKE = "near copy", "look-alike"
+BOTH_LABELS = "same file with both labels"
+INSIDE = {"file": "same file in one split", "copy": "near copy in one split"}
+OTHER_LABEL = "near copy with the other label"  # a fake that keeps most of its photo, or a mistake
+HARMLESS = (ALIKE, OTHER_LABEL, *INSIDE.values())  # kinds that are listed, but are no leaks
 COLUMNS = ("kind", "split", "id", "other_split", "other_id", "detail")
 LISTED = 20  # rows of one split that are paired for one person, stem or file
-MODES = ("fail", "drop")
+MODES = ("fail", "drop", "keep")
 
 
 def find(table: pd.DataFrame, pairs: list[Pair]) -> pd.DataFrame:
@@ -31,30 +38,36 @@ def find(table: pd.DataFrame, pairs: list[Pair]) -> pd.DataFrame:
 
     Parameters
     ----------
-    table : columns id, split and those of ``KINDS``.
+    table : columns id, split, label and those of ``KINDS``.
     pairs : of ``facetell.dataset.copies.pairs``, by row of ``table``. Look-alikes are listed too,
         but are no leaks: two outputs of a generator may be hard to tell apart and yet be two.
 
     Returns
     -------
-    Frame with the columns ``COLUMNS``, by kind and name.
+    Frame with the columns ``COLUMNS``, by kind and name; ``HARMLESS`` kinds and ``BOTH_LABELS``
+    may lie in one split.
     """
     leaking: list[tuple[str, int, int, str]] = []
     rank = table["split"].map(RANK).fillna(-1).to_numpy(dtype=int)  # -1: not used
+    label = table["label"].to_numpy(dtype=int)
     for column, kind in KINDS.items():
         leaking += [(kind, *pair) for pair in _by_key(table[column], rank)]
     for pair in pairs:
         kind = COPY if pair.copy else ALIKE
         detail = f"{pair.distance} bits, correlation {pair.correlation:.2f}"
         sides = {rank[pair.first], rank[pair.second]}
-        if len(sides) > 1 and -1 not in sides:
-            leaking.append((kind, pair.first, pair.second, detail))
+        if -1 in sides or (len(sides) == 1 and not pair.copy):
+            continue
+        if len(sides) == 1:
+            kind = OTHER_LABEL if label[pair.first] != label[pair.second] else INSIDE["copy"]
+        leaking.append((kind, pair.first, pair.second, detail))
+    leaking += _same_files(table["sha256"], rank, label)
     rows = []
     for kind, one, other, detail in leaking:
-        low, high = (one, other) if rank[one] < rank[other] else (other, one)
+        low, high = (one, other) if rank[one] <= rank[other] else (other, one)
         ends = [(table["split"].iloc[at], table["id"].iloc[at]) for at in (low, high)]
         rows.append((kind, *ends[0], *ends[1], detail))
-    order = [*KINDS.values(), COPY, ALIKE]
+    order = [BOTH_LABELS, *KINDS.values(), COPY, *HARMLESS]
     leaks = pd.DataFrame(rows, columns=list(COLUMNS))
     leaks["kind"] = pd.Categorical(leaks["kind"], order)
     return leaks.sort_values(list(COLUMNS), ignore_index=True).astype({"kind": str})
@@ -72,7 +85,7 @@ def to_drop(table: pd.DataFrame, leaks: pd.DataFrame) -> "pd.Series[bool]":
 
 
 def gate(leaks: pd.DataFrame, mode: str, where: str) -> None:
-    """Stop where there are leaks and ``mode`` is fail.
+    """Stop where a file bears both labels, or where there are leaks and ``mode`` is fail.
 
     Raises
     ------
@@ -80,15 +93,61 @@ def gate(leaks: pd.DataFrame, mode: str, where: str) -> None:
     """
     if mode not in MODES:
         raise UserError(f"data.split.leaks: no {mode!r}; there are {', '.join(MODES)}")
-    real = leaks[leaks["kind"] != ALIKE]
+    contradictions = leaks[leaks["kind"] == BOTH_LABELS]
+    if len(contradictions):
+        one = contradictions.iloc[0]
+        raise UserError(
+            f"{len(contradictions)} pairs of images are one file, once called real and once fake, "
+            f"such as {one['id']} and {one['other_id']}; they are listed in {where}. Remove or "
+            "rename those that are called what they are not"
+        )
+    real = leaks[~leaks["kind"].isin(HARMLESS)]
     if len(real) and mode == "fail":
         kinds = real["kind"].value_counts(sort=False)
         listed = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
         raise UserError(
             f"leak: {len(real)} pairs of images are on two sides of a split ({listed}), which "
             f"would make a detector look better than it is; they are listed in {where}. Mend the "
-            "splits, or let the images on the training side go: -S data.split.leaks=drop"
+            "splits, or let the images on the training side go: -S data.split.leaks=drop (keep "
+            "trains on them all the same, to measure what the leak is worth)"
         )
+
+
+def _same_files(
+    sha256: "pd.Series[str]", rank: np.ndarray, label: np.ndarray
+) -> list[tuple[str, int, int, str]]:
+    """Files that occur again: in one split, or anywhere with the other label."""
+    rows = np.flatnonzero((rank >= 0) & sha256.duplicated(keep=False).to_numpy())
+    found = []
+    for digest, group in pd.Series(rows).groupby(sha256.iloc[rows].to_numpy()):
+        first, *others = group.to_list()
+        for other in others[:LISTED]:
+            if label[first] != label[other]:
+                found.append((BOTH_LABELS, first, other, str(digest)))
+            elif rank[first] == rank[other]:
+                found.append((INSIDE["file"], first, other, str(digest)))
+    return found
+
+
+def twins_in_training(leaks: pd.DataFrame) -> list[str]:
+    """Ids of test images with a near copy or a look-alike among the training images, sorted.
+
+    They are listed whether or not the training side was dropped.
+    """
+    twins = leaks[
+        leaks["kind"].isin((COPY, ALIKE))
+        & (leaks["split"] == "train")
+        & (leaks["other_split"] == "test")
+    ]
+    return sorted(set(twins["other_id"]))
+
+
+def effective(table: pd.DataFrame, leaks: pd.DataFrame) -> dict[str, int]:
+    """Images of each split that are no copies of another one there."""
+    copies = leaks[leaks["kind"].isin(INSIDE.values())]
+    again = set(copies["other_id"]) if len(copies) else set()
+    kept = table[table["split"].isin(RANK) & ~table["id"].isin(again)]
+    return {split: int((kept["split"] == split).sum()) for split in RANK}
 
 
 def _by_key(key: "pd.Series[object]", rank: np.ndarray) -> list[tuple[int, int, str]]:

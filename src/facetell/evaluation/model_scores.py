@@ -2,6 +2,7 @@
 """All numbers of one model, recomputed from its stored predictions: clean test images, variants of
 them, and the parts of the set (generator, psi, platform, data set, planted artefact)."""
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,12 @@ Found = dict[str, Any]
 
 
 def model_scores(
-    predictions: Predictions, manifest: pd.DataFrame, *, resamples: int, seed: int
+    predictions: Predictions,
+    manifest: pd.DataFrame,
+    *,
+    resamples: int,
+    seed: int,
+    twins: Collection[str] = (),
 ) -> Found:
     """All numbers on the test split, at a threshold that was frozen on validation.
 
@@ -29,6 +35,7 @@ def model_scores(
     ----------
     predictions : of one model. manifest : as data/manifest.parquet has it.
     resamples, seed : of the bootstrap of persons.
+    twins : ids of test fakes that have a near copy or look-alike among the training images.
 
     Returns
     -------
@@ -42,6 +49,8 @@ def model_scores(
         controls and probes do not count.
     generators, psis, artefacts : some of the fakes against all real images; of a generator with
         its operating points (APCER).
+    twins : fakes ``with`` a twin in training and ``without`` one, against all real images: what
+        the leak is worth. Only where there are both.
     platforms, sets : the test images of each.
     platform_average : accuracy and AUC, unweighted means over the platforms, with intervals that
         allow for persons who have images on several platforms.
@@ -69,11 +78,15 @@ def model_scores(
             found["variants"][name] |= after.numbers() | _against(clean, after) | flips
             drawn[name] = after.draws
     found["robustness"] = _robustness(found["variants"], drawn)
-    return found | _parts(test, before, threshold, draws)
+    return found | _parts(test, before, threshold, draws, twins)
 
 
 def _parts(
-    test: pd.DataFrame, margins: np.ndarray, threshold: float, draws: Resamples
+    test: pd.DataFrame,
+    margins: np.ndarray,
+    threshold: float,
+    draws: Resamples,
+    twins: Collection[str],
 ) -> dict[str, Found]:
     """Numbers of the parts of the clean test images, whose ``margins`` are (N,)."""
     labels, found = test["label"].to_numpy(), {}
@@ -95,6 +108,11 @@ def _parts(
         found[name] = {
             kind: judged(real | (values == kind).to_numpy(), of_each).numbers() for kind in kinds
         }
+    twin = test["id"].isin(list(twins)).to_numpy() & ~real
+    if twin.any() and (~twin & ~real).any():
+        found["twins"] = {
+            "with": judged(real | twin).numbers(), "without": judged(~twin).numbers()
+        }  # fmt: skip
     for name, values in (("platforms", test["platform"]), ("sets", test["set"])):
         parts = {str(value): judged((values == value).to_numpy()) for value in np.unique(values)}
         found[name] = {value: part.numbers() for value, part in parts.items()}

@@ -4,6 +4,7 @@
 A data set is one zip or a folder of several, seen as one.
 """
 
+import json
 import zipfile
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -14,6 +15,8 @@ from facetell.common.errors import UserError
 from facetell.images.decoding import Unusable
 
 LARGEST_ENTRY = 256 * 2**20  # bytes, unpacked
+ENCRYPTED = 0x1  # of an entry's flags
+LEFT_OUT = ".facetell/left_out.json"  # numbers of files by why ``sources.folder`` left them out
 KEPT = {  # of what ``zipfile`` knows of an entry
     "header_offset": np.int64,
     "compress_size": np.int64,
@@ -48,6 +51,7 @@ class Archive:
         files = sorted(path.glob("*.zip")) if path.is_dir() else [path]
         self.label = str(path if len(files) != 1 else files[0])
         self._zips: list[zipfile.ZipFile] = []
+        self._renamed: dict[str, str] = {}  # as the zip says them, by the names that they have here
         if not files:
             raise UserError(f"there is no zip in {path}; run the fetch stage again")
         names, entries = [], []
@@ -55,7 +59,7 @@ class Archive:
             for number, file in enumerate(files):
                 self._zips.append(_open(file))
                 prefix = f"{file.stem}/" if len(files) > 1 else ""
-                own, index = _index(file, self._zips[-1], number)
+                own, index = _index(file, self._zips[-1], number, prefix, self._renamed)
                 names.append(np.char.add(prefix.encode(), own) if prefix else own)
                 entries.append(index)
         except UserError:
@@ -84,20 +88,36 @@ class Archive:
     @property
     def names(self) -> list[str]:
         """Paths of all files, sorted; folders are left out."""
-        return [name.decode() for name in self._names.tolist()]
+        return [name for name in map(bytes.decode, self._names.tolist()) if name != LEFT_OUT]
 
-    def read(self, name: str) -> bytes:
-        """One file's bytes; raises ``Unusable`` if it is missing, damaged or absurdly large."""
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Files of the user's folder that were not packed: how many, by why."""
+        at = int(np.searchsorted(self._names, LEFT_OUT.encode()))
+        if at == len(self._names) or self._names[at] != LEFT_OUT.encode():
+            return {}
+        return {str(why): int(number) for why, number in json.loads(self.read(LEFT_OUT)).items()}
+
+    def read(self, name: str, size: int = -1) -> bytes:
+        """One file's bytes, or the first ``size`` of them.
+
+        Raises
+        ------
+        Unusable : missing, damaged, encrypted or absurdly large.
+        """
         at = int(np.searchsorted(self._names, name.encode()))
         if at == len(self._names) or self._names[at] != name.encode():
             raise Unusable("listed, but not in the archive")
         entry = self._entries[at]
-        if entry["file_size"] > LARGEST_ENTRY:
+        if entry["file_size"] > LARGEST_ENTRY and size < 0:
             raise Unusable(f"too large: {entry['file_size']:,} bytes")
+        if entry["flag_bits"] & ENCRYPTED:
+            raise Unusable("encrypted: unpack the archive with its password")
         try:
             prefix = len(name) - int(entry["length"])  # the zip's name, where there are several
-            with self._zips[entry["zip"]].open(_info(name[prefix:], entry)) as file:
-                return file.read()
+            original = self._renamed.get(name, name[prefix:])
+            with self._zips[entry["zip"]].open(_info(original, entry)) as file:
+                return file.read(size)
         except Exception as error:  # a bad checksum, an unknown compression, a broken stream
             raise Unusable(f"damaged in the archive: {error}") from error
 
@@ -124,12 +144,27 @@ def _open(path: Path) -> zipfile.ZipFile:
         ) from error
 
 
-def _index(path: Path, opened: zipfile.ZipFile, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Names of all files, as bytes, and their ``ENTRY``s; ``opened`` forgets its own."""
-    files = [info for info in opened.infolist() if not info.filename.endswith("/")]
+def _index(
+    path: Path, opened: zipfile.ZipFile, number: int, prefix: str, renamed: dict[str, str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Names of all files, as bytes, and their ``ENTRY``s; ``opened`` forgets its own.
+
+    Backslashes, which some programs write, become slashes, and go into ``renamed``.
+    """
     for info in opened.infolist():
         _refuse_outside(path, info.filename)
-    names = np.array([info.filename.encode() for info in files], dtype=np.bytes_)
+    files = [info for info in opened.infolist() if not info.filename.endswith(("/", "\\"))]
+    if files and all(info.flag_bits & ENCRYPTED for info in files):
+        raise UserError(
+            f"archive {path} is encrypted: unpack it with its password, and give the folder"
+        )
+    shown = [info.filename.replace("\\", "/") for info in files]
+    renamed |= {
+        prefix + name: info.filename
+        for name, info in zip(shown, files, strict=True)
+        if name != info.filename
+    }
+    names = np.array([name.encode() for name in shown], dtype=np.bytes_)
     entries = np.empty(len(files), dtype=ENTRY)
     entries["zip"] = number
     entries["length"] = [len(info.filename) for info in files]

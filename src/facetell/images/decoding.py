@@ -117,6 +117,16 @@ def inspect(data: bytes) -> tuple[FileProperties, Image.Image]:
     return properties, upright
 
 
+def looks_like_an_image(head: bytes) -> bool:
+    """Whether the first bytes of a file are those of one of ``FORMATS``, whatever its name.
+
+    >>> looks_like_an_image(b"GIF89a"), looks_like_an_image(b"words")
+    (True, False)
+    """
+    Image.init()
+    return any((accept := Image.OPEN[kind][1]) and bool(accept(head)) for kind in FORMATS)
+
+
 def _strictly(data: bytes) -> None:
     """Refuse a JPEG of which the decoder had to make up a part: Pillow does not pass that on."""
     try:

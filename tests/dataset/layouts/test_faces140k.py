@@ -33,7 +33,7 @@ def kaggle_entries() -> dict[str, bytes]:
 
 
 def test_kaggle_labels_are_turned_round(tmp_path):
-    manifest, aside, leaks = built(tmp_path, kaggle_entries(), "faces140k")
+    manifest, aside, leaks, _ = built(tmp_path, kaggle_entries(), "faces140k")
     assert len(aside) == 0
     assert len(leaks) == 0
     assert tuple(manifest.columns) == COLUMNS

@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """How data sets are laid out: one module each, from an archive to one row per image.
 
-To add one, copy ``folder.py`` beside this file, list it in ``LAYOUTS`` below, and give it its two
-files in ``conf/data``.
+To add one, copy ``faces140k.py`` beside this file, list it in ``LAYOUTS`` below, and give it its
+two files in ``conf/data``.
 
-A layout's ``rows(archive)`` returns a frame with the columns ``ROW``, those left out that the set
-knows nothing of; label 1 = fake, 0 = real, whatever the set itself says. ``split`` is empty where
-the set leaves the choice to us.
+A layout's ``rows(archive, hints)`` returns a frame with the columns ``ROW``, but for those that the
+set knows nothing of; label 1 = fake, 0 = real, whatever the set itself says. ``split`` is empty
+where the set leaves the choice to us.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from facetell.common.errors import UserError
+from facetell.dataset import census
+from facetell.dataset.grouping import by_rule
+from facetell.dataset.hints import Hints
 from facetell.dataset.layouts import ciplab, demo, faces140k, folder, trueface
 from facetell.images.archive import Archive
 from facetell.images.decoding import Unusable
@@ -36,22 +39,38 @@ ROW = (
 NUMBERS = {"ffhq_id": "Int32", "psi": "Float64"}  # missing where not known; the others are ""
 PRESOCIAL = "presocial"
 
-LAYOUTS: dict[str, Callable[[Archive], pd.DataFrame]] = {
-    "demo": demo.rows,
-    "faces140k": faces140k.rows,
-    "ciplab": ciplab.rows,
-    "trueface": trueface.rows,
+
+def _published(rows: Callable[[Archive], pd.DataFrame]) -> Callable[[Archive, Hints], pd.DataFrame]:
+    """The layout of a set whose files say all of it."""
+    return lambda archive, _: rows(archive)
+
+
+LAYOUTS: dict[str, Callable[[Archive, Hints], pd.DataFrame]] = {
+    "demo": _published(demo.rows),
+    "faces140k": _published(faces140k.rows),
+    "ciplab": _published(ciplab.rows),
+    "trueface": _published(trueface.rows),
     "folder": folder.rows,
 }
 RENDERED = ("demo",)  # layouts of archives whose images a program drew
 
 
-def rows(layout: str, archive: Archive) -> pd.DataFrame:
-    """One row per image, columns ``ROW``.
+class Listing(NamedTuple):
+    """What is in an archive.
 
-    Raises
-    ------
-    UserError : there is no such layout, or the archive is laid out otherwise.
+    ``table`` has one row per image, columns ``ROW``; ``grouped`` says in words how the sources of
+    images were found, "" where each image is taken for independent; ``seen`` counts all files, and
+    ``ignored`` those that are no row of the table, by why.
+    """
+
+    table: pd.DataFrame
+    grouped: str
+    seen: int
+    ignored: dict[str, int]
+
+
+def rows(layout: str, archive: Archive, hints: Hints | None = None) -> pd.DataFrame:
+    """The table of ``listing``.
 
     >>> import zipfile
     >>> from facetell.images.archive import open_archive
@@ -62,23 +81,54 @@ def rows(layout: str, archive: Archive) -> pd.DataFrame:
     ...     rows("folder", archive)[["path", "label"]].values.tolist()
     [['fake/b.jpg', 1], ['real/a.jpg', 0]]
     """
+    return _grouped(layout, archive, hints or Hints())[0]
+
+
+def listing(layout: str, archive: Archive, hints: Hints | None = None) -> Listing:
+    """One row per image, and what becomes of all other files.
+
+    Raises
+    ------
+    UserError : there is no such layout, or the archive is laid out otherwise.
+    """
+    table, grouped = _grouped(layout, archive, hints or Hints())
+    images, beside = set(table["path"]), (set(table["mask"]) | set(table["twin"])) - {""}
+    ignored = census.ignored(archive, images | beside)
+    if extra := len(beside - images):
+        ignored["masks and twins of fakes"] = extra
+    return Listing(table, grouped, census.seen(archive), ignored)
+
+
+def _grouped(layout: str, archive: Archive, hints: Hints) -> tuple[pd.DataFrame, str]:
     if layout not in LAYOUTS:
         raise UserError(f"layout: there is no {layout!r}; there are {', '.join(LAYOUTS)}")
     try:
-        table = LAYOUTS[layout](archive)
+        table = LAYOUTS[layout](archive, hints)
     except Unusable as reason:  # a listing that cannot be read
         raise UserError(f"{archive.label} is not in the layout {layout!r}: {reason}") from reason
     if table.empty:
         raise UserError(f"{archive.label} has no images in the layout {layout!r}")
+    grouped = str(table.attrs.get("grouped", ""))
+    if not grouped and "person" in table and (table["person"] != table["id"]).any():
+        grouped = "persons that the set names"
+    if hints.group:
+        found = by_rule(table, hints.group)
+        table["person"], grouped = found.source, found.rule
+    table = _completed(table)
+    if table["id"].duplicated().any():
+        twice = table.loc[table["id"].duplicated(), "id"].iloc[0]
+        raise UserError(f"{archive.label}: the image id {twice!r} occurs more than once")
+    return table, grouped
+
+
+def _completed(table: pd.DataFrame) -> pd.DataFrame:
     for column in ROW:
         if column not in table:
             table[column] = pd.NA if column in NUMBERS else ""
     table = table[list(ROW)].astype(NUMBERS).reset_index(drop=True)
+    table.attrs = {}
     table["person"] = table["person"].where(table["person"] != "", table["id"])
     table["platform"] = table["platform"].where(table["platform"] != "", PRESOCIAL)
-    if table["id"].duplicated().any():
-        twice = table.loc[table["id"].duplicated(), "id"].iloc[0]
-        raise UserError(f"{archive.label}: the image id {twice!r} occurs more than once")
     return table
 
 

@@ -1,19 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """A user's own folder of images: packed as it is into one uncompressed zip."""
 
+import json
 import os
 import zipfile
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from facetell.common.errors import UserError
 from facetell.common.files import whole
 from facetell.common.progress import estimating, progress, worked
-from facetell.images.decoding import SUFFIXES
+from facetell.dataset.census import ARCHIVES, FOREIGN, HEAD, HIDDEN, NESTED, kind_of
+from facetell.dataset.tree import hidden
+from facetell.images.archive import LEFT_OUT
+from facetell.images.decoding import SUFFIXES, looks_like_an_image
+
+LISTINGS = (".csv", ".tsv", ".parquet", ".json", ".jsonl")
+AGAIN = "links to folders that are there already"
+UNREADABLE = "files that may not be read"
 
 
 def fetch(target: Path, *, root: Path) -> None:
-    """Store every image and listing (csv) below ``root`` in ``target`` (zip); the same files give
-    the same bytes.
+    """Store every image and listing below ``root`` in ``target`` (zip); the same files give the
+    same bytes.
+
+    What is an image is seen from its ending or its content. Links are followed, to a folder once.
+    What is left out is counted in the archive's entry ``LEFT_OUT``.
 
     Raises
     ------
@@ -21,33 +34,79 @@ def fetch(target: Path, *, root: Path) -> None:
     """
     if not root.is_dir():
         raise UserError(f"data.root: there is no folder {root}")
-    wanted = (*SUFFIXES, ".csv")
+    left_out: Counter[str] = Counter()
     files = sorted(
-        (path for path in root.rglob("*") if path.is_file() and path.suffix.lower() in wanted),
+        _wanted(root, left_out),
         key=lambda path: path.relative_to(root).parts,  # Windows would ignore upper and lower case
     )
-    if not any(path.suffix.lower() in SUFFIXES for path in files):
-        raise UserError(f"data.root: no image ({', '.join(SUFFIXES)}) below {root.resolve()}")
+    if all(path.suffix.lower() in LISTINGS and path.suffix.lower() != ".parquet" for path in files):
+        found = ", ".join(f"{number:,} {why}" for why, number in left_out.items())
+        raise UserError(
+            f"data.root: no image ({', '.join(SUFFIXES)}) below {root.resolve()}"
+            + (f"; there are {found}" if found else "")
+        )
     with (
         estimating(f"fetch: copy {len(files):,} files of {root}", len(files)),
         whole(target) as temporary,
         zipfile.ZipFile(temporary, "w") as archive,
     ):
         for path in progress(files, "packing the folder"):
-            name = path.relative_to(root).as_posix()
-            if not name.isprintable() and not _unicode(name):
-                raise UserError(
-                    f"data.root: the name of {os.fsencode(path)!r} is not UTF-8; rename the file"
-                )
-            entry = zipfile.ZipInfo(name)  # date fixed: 1980
-            entry.create_system = 3  # the same bytes on every operating system
-            archive.writestr(entry, path.read_bytes())
+            try:
+                data = path.read_bytes()
+            except OSError:
+                left_out[UNREADABLE] += 1
+            else:
+                archive.writestr(_entry(_portable(path.relative_to(root).as_posix())), data)
             worked()
+        if left_out:
+            archive.writestr(_entry(LEFT_OUT), json.dumps(dict(sorted(left_out.items()))))
 
 
-def _unicode(name: str) -> bool:
+def _wanted(root: Path, left_out: Counter[str]) -> Iterator[Path]:
+    """Images and listings below ``root``; all else is counted in ``left_out``."""
+    visited = {root.resolve()}
+    for folder, names, files in os.walk(root, followlinks=True):
+        here = Path(folder)
+        for name in sorted(names):
+            if (here / name).is_symlink() and (where := (here / name).resolve()) in visited:
+                left_out[AGAIN] += 1
+                names.remove(name)
+            elif (here / name).is_symlink():
+                visited.add(where)
+        for name in files:
+            path = here / name
+            relative = path.relative_to(root).as_posix()
+            if hidden(relative):
+                left_out[HIDDEN] += 1
+            elif path.suffix.lower() in (*SUFFIXES, *FOREIGN, *LISTINGS):
+                yield path
+            elif path.suffix.lower() in ARCHIVES:
+                left_out[NESTED] += 1
+            elif (head := _head(path)) is None:
+                left_out[UNREADABLE] += 1
+            elif looks_like_an_image(head):
+                yield path
+            else:
+                left_out[kind_of(path.suffix.lower())] += 1
+
+
+def _head(path: Path) -> bytes | None:
     try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+        with open(path, "rb") as file:
+            return file.read(HEAD)
+    except OSError:
+        return None
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name)  # date fixed: 1980
+    entry.create_system = 3  # the same bytes on every operating system
+    return entry
+
+
+def _portable(name: str) -> str:
+    """A name that every zip can hold: bytes that are not UTF-8 as %FF."""
+    return "".join(
+        f"%{ord(letter) - 0xDC00:02X}" if 0xDC80 <= ord(letter) <= 0xDCFF else letter
+        for letter in name
+    )
