@@ -21,11 +21,13 @@ def main(name: str) -> None:
 
 def noted(chosen: ImageSet) -> dict[str, int | str]:
     """Number of files, bytes, and a digest of names, sizes and dates; empty where none are ours."""
-    if chosen.root:
-        root = paths.user_path(chosen.root)
-        files = sorted(path for path in root.rglob("*") if path.is_file())
-    else:
-        files = [path for path in archives(chosen) if path.is_file()]
+    given = [paths.user_path(path) for path in (chosen.root, chosen.hub, chosen.table) if path]
+    files = [
+        path
+        for one in [*given, *([] if chosen.root else archives(chosen))]
+        for path in ([one] if one.is_file() else sorted(one.rglob("*")))
+        if path.is_file()
+    ]
     digest, size = hashlib.sha256(), 0
     for path in files:
         found = path.stat()

@@ -82,6 +82,7 @@ def _warnings(
 ) -> list[str]:
     said = []
     for name, listed in listings.items():
+        said += listed.warnings
         if not found.grouped[name]:
             said.append(
                 f"{len(listed.table):,} images of {name} are taken for independent; if they are "

@@ -9,7 +9,7 @@ import pandas as pd
 
 from facetell.common.errors import UserError
 from facetell.common.labels import CLASSES
-from facetell.dataset.grouping import by_names
+from facetell.dataset.grouping import by_names, by_rule, column_rule
 from facetell.dataset.hints import Hints
 from facetell.dataset.tree import UNDERSTOOD, Vocabulary, words_of
 
@@ -22,6 +22,9 @@ COLUMNS = {  # what a listing may hold, and the names under which it is known
     "generator": ("generator",),
     "platform": ("platform",),
 }
+LISTING = "listing.parquet"  # beside the images: a user's table, as words
+STORED = "stored as"  # its column with the images' names in the archive
+NAMED = "name"  # of its attributes: what the user calls it
 SHOWN = 10  # values in a message
 _WHOLE = re.compile(r"-?\d+\.0+")
 
@@ -95,7 +98,7 @@ def _word(value: object) -> str:
 def understood(
     frame: pd.DataFrame, paths: "pd.Series[str]", hints: Hints, where: str
 ) -> pd.DataFrame:
-    """The rows that have a label, as a layout's ``rows`` gives them, and the listing's own columns.
+    """The rows that have a label, with the columns of a layout's ``rows`` that a listing tells.
 
     Parameters
     ----------
@@ -109,16 +112,20 @@ def understood(
     """
     labels = _labels(frame[needed(frame.columns, "label", hints, where)], hints, where)
     frame, paths, labels = frame[labels.notna()], paths[labels.notna()], labels.dropna()
-    table = frame.assign(label=labels.astype(int))
+    # none of the listing's own columns: a user's `mask` or `twin` is not what we call so
+    table = pd.DataFrame({"label": labels.astype(int)})
     table["split"] = _splits(_of(frame, "split", hints, where), hints, where)
-    named = _generators(_of(frame, "generator", hints, where), hints, where)
-    table["generator"] = named.where(table["label"] == 1, "")
+    made = kept_generators(_of(frame, "generator", hints, where), hints, where)
+    table["generator"] = made.where(table["label"] == 1, "")
     table["platform"] = _of(frame, "platform", hints, where)
     group = column(frame.columns, "group", hints, where)
-    if group is None:
-        table["person"], rule = _by_names(paths, table, hints.vocabulary)
+    if hints.group in frame:
+        found = by_rule(frame.assign(path=paths), str(hints.group))
+        table["person"], rule = found.source, found.rule
+    elif group is not None:
+        table["person"], rule = frame[group], column_rule(group)
     else:
-        table["person"], rule = frame[group], f"the column {group}"
+        table["person"], rule = _by_names(paths, table, hints.vocabulary)
     complete(table, where)
     table.attrs["grouped"] = rule
     return table
@@ -197,7 +204,13 @@ def _splits(values: "pd.Series[str]", hints: Hints, where: str) -> "pd.Series[st
     return values.map(known).fillna("").astype(object)
 
 
-def _generators(values: "pd.Series[str]", hints: Hints, where: str) -> "pd.Series[str]":
+def kept_generators(values: "pd.Series[str]", hints: Hints, where: str) -> "pd.Series[str]":
+    """Generators without those that ``data.generators`` does not name; "" where there is none.
+
+    Raises
+    ------
+    UserError : it names one that is not there.
+    """
     said = hints.generators
     if said is None or said is True:
         return values

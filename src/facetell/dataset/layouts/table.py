@@ -5,12 +5,8 @@ import pandas as pd
 
 from facetell.common.errors import UserError
 from facetell.dataset.hints import Hints
-from facetell.dataset.listed import understood
+from facetell.dataset.listed import LISTING, NAMED, STORED, understood
 from facetell.images.archive import Archive
-
-LISTING = "listing.parquet"  # beside the images: the user's table, as words
-STORED = "stored as"  # its column with the images' names in the archive
-NAMED = "name"  # of its attributes: what the user calls it
 
 
 def rows(archive: Archive, hints: Hints) -> pd.DataFrame:
@@ -33,5 +29,5 @@ def rows(archive: Archive, hints: Hints) -> pd.DataFrame:
             + ". Paths start at the table's folder, or at data.root or in data.archive"
         )
     table = understood(frame, frame[STORED], hints, where)
-    table["id"] = table["path"] = table[STORED]
+    table["id"] = table["path"] = frame[STORED]  # of the rows that have a label
     return table

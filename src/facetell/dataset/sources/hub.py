@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -105,15 +106,11 @@ def _image(schema: pa.Schema, noted: dict[str, object], hints: Hints, file: Path
             f"{', '.join(schema.names)}"
         )
     if "image" not in hints.columns:
-        images = [
-            name for name in leaves
-            if isinstance(noted.get(name), dict) and noted[name].get("_type") == "Image"  # type: ignore[attr-defined]
-        ]  # fmt: skip
+        kinds = {name: said for name in leaves if isinstance(said := noted.get(name), dict)}
+        images = [name for name, said in kinds.items() if said.get("_type") == "Image"]
         only = images if len(images) == 1 else list(leaves)
         if len(only) == 1:
             return leaves[only[0]]
-    import pandas as pd
-
     return leaves[needed(pd.Index(list(leaves)), "image", hints, str(file))]
 
 
@@ -143,7 +140,6 @@ def download(repo: str, revision: str | None, downloads: Path) -> Path:
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
-        HfHubHTTPError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
@@ -174,7 +170,7 @@ def download(repo: str, revision: str | None, downloads: Path) -> Path:
         ) from error
     except RevisionNotFoundError as error:
         raise UserError(f"data.hub: {repo} has no revision {revision}") from error
-    except (HfHubHTTPError, OSError) as error:
+    except Exception as error:  # the client's own errors of HTTP have no name that lasts
         raise UserError(
             f"data.hub: {repo} cannot be downloaded ({' '.join(str(error).split())[:200]}); run "
             "this again to go on, or give files that you have"

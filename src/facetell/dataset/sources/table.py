@@ -13,8 +13,7 @@ from facetell.common.errors import UserError
 from facetell.common.files import whole
 from facetell.dataset.census import UNLISTED, kind_of
 from facetell.dataset.hints import Hints
-from facetell.dataset.layouts.table import LISTING, NAMED, STORED
-from facetell.dataset.listed import needed, words
+from facetell.dataset.listed import LISTING, NAMED, STORED, needed, words
 from facetell.dataset.sources.folder import LISTINGS, pack, portable, wanted
 
 SEPARATORS = {".csv": ",;\t", ".tsv": "\t"}  # one of them; Excel writes ; in half of Europe
