@@ -201,7 +201,7 @@ def _splits(values: "pd.Series[str]", hints: Hints, where: str) -> "pd.Series[st
             f"{where}: {int((values == '').sum()):,} images are in no split, although others are: "
             "fill the column in, or say data.splits=draw"
         )
-    return values.map(known).fillna("").astype(object)
+    return values.map(lambda value: known.get(value, "")).astype(object)
 
 
 def kept_generators(values: "pd.Series[str]", hints: Hints, where: str) -> "pd.Series[str]":

@@ -118,8 +118,8 @@ class Vocabulary:
 
         ``whole``: every word of it must be understood.
 
-        >>> Vocabulary().label("AI-generated"), Vocabulary().label("not real"), Vocabulary().label("1")
-        (1, None, None)
+        >>> [Vocabulary().label(word) for word in ("AI-generated", "not real", "1")]
+        [1, None, None]
         """
         said = self._said(word, self.classes) or _class_of(word, whole=whole)
         return None if said is None else CLASSES.index(said)

@@ -127,10 +127,12 @@ def _text(table: Path, suffix: str) -> pd.DataFrame:
     with open(table, encoding="utf-8-sig", newline="") as file:
         header = file.readline()
     separator = max(SEPARATORS[suffix], key=header.count)
-    # index_col: a line with more fields than the header is an error, not a shift of all columns
-    return pd.read_csv(
-        *(table, separator), dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
+    frame = pd.read_csv(
+        table, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig"
     )
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas shifts all columns
+        raise ValueError("the first row has more fields than the header")
+    return frame
 
 
 def _located(said: str, base: Path) -> Path:
