@@ -29,7 +29,7 @@ def video(label: str, folder: str) -> dict[str, Any]:
 
 
 def forensics(methods: dict[str, str], levels: tuple[str, ...] = ("c23",)) -> dict[str, Any]:
-    """Labels of FaceForensics++: real videos and ``methods``, {label: folder}, by split and level."""
+    """Labels of FaceForensics++, by split and level: ``methods`` are {label: folder}."""
 
     def split(label: str, folder: str, names: list[str]) -> dict[str, Any]:
         return {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parquet shards as data sets of the Hugging Face Hub have them: what is understood, what is read."""
+"""Parquet shards, as the Hugging Face Hub has them: what is understood, and what is read."""
 
 import json
 from pathlib import Path

@@ -79,7 +79,9 @@ def test_every_column_is_kept(tmp_path):
     assert rows["platform"].tolist() == ["presocial", "presocial", "facebook"] * 2
     assert listed.grouped == "the column group"
     said = counted(tmp_path, listed)
-    assert said["understood"] == dict.fromkeys(("train", "valid", "test"), {"real": 1, "fake": 1})
+    assert said["understood"] == {
+        split: {"real": 1, "fake": 1} for split in ("train", "valid", "test")
+    }
     assert said["generators"] == {"gan": 2, "sd": 1}
     assert said["files"]["images"] == 6
 
@@ -203,7 +205,7 @@ def test_a_column_of_the_users_names_the_source(tmp_path):
     assert listed.table["person"].tolist() == ["t", "t", "u"]
     assert listed.grouped == "the column twin"
     assert set(listed.table["mask"]) == set(listed.table["twin"]) == {""}
-    with pytest.raises(UserError, match="column mask is empty for 2.png"):
+    with pytest.raises(UserError, match=r"column mask is empty for 2.png"):
         fetched(tmp_path, path, Hints(group="mask"))
 
 

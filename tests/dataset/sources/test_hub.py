@@ -79,7 +79,7 @@ class Handler(BaseHTTPRequestHandler):
         self.server.calls.append(path)
         api, resolve = f"/api/datasets/{REPO}", f"/datasets/{REPO}/resolve/"
         if path == api or path.startswith(f"{api}/"):
-            self.described(*(path.removeprefix(api).strip("/").split("/") + [""])[:2])
+            self.described(*[*path.removeprefix(api).strip("/").split("/"), ""][:2])
         elif path.startswith(resolve):
             self.file(*path.removeprefix(resolve).split("/", 1))
         else:
