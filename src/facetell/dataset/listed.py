@@ -103,7 +103,8 @@ def understood(
     Parameters
     ----------
     frame : the listing's columns as words (``words``), one row per image.
-    paths : names of the images, which tell sources where no column does; they may be empty.
+    paths : names of the images, which tell sources where no column does; they may be empty, and
+        the index stands for them in messages.
     where : the listing's name, for messages.
 
     Raises
@@ -119,15 +120,16 @@ def understood(
     table["generator"] = made.where(table["label"] == 1, "")
     table["platform"] = _of(frame, "platform", hints, where)
     group = column(frame.columns, "group", hints, where)
-    if hints.group in frame:
-        found = by_rule(frame.assign(path=paths), str(hints.group))
+    if hints.group:
+        named = paths.where(paths != "", paths.index.astype(str))
+        found = by_rule(frame.assign(path=named), hints.group)
         table["person"], rule = found.source, found.rule
     elif group is not None:
         table["person"], rule = frame[group], column_rule(group)
     else:
         table["person"], rule = _by_names(paths, table, hints.vocabulary)
     complete(table, where)
-    table.attrs["grouped"] = rule
+    table.attrs |= {"grouped": rule, "said": bool(hints.group)}
     return table
 
 

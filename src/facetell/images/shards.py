@@ -87,7 +87,9 @@ class Shards(Archive):
         wanted = [field.name for field in schema if plain(field.type) and field.name != image]
         type_ = schema.field(image).type
         path = pa.types.is_struct(type_) and type_.get_field_index("path") >= 0
-        table = pq.read_table(file, columns=[*wanted, *([f"{image}.path"] if path else [])])
+        columns = [*wanted, *([f"{image}.path"] if path else [])]
+        with pq.ParquetFile(file, memory_map=True) as opened:
+            table = opened.read(columns=columns)
         frame = table.select(wanted).to_pandas()
         if path:
             frame[NAME] = [(one or {}).get("path") or "" for one in table[image].to_pylist()]

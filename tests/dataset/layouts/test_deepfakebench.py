@@ -74,7 +74,7 @@ def dfdc() -> dict[str, Any]:
 
 def listed_files(node: Any) -> set[str]:
     if isinstance(node, list):
-        return set(node)
+        return {one for one in node if isinstance(one, str)}
     return set().union(*map(listed_files, node.values())) if isinstance(node, dict) else set()
 
 

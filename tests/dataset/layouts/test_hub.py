@@ -122,7 +122,8 @@ def test_columns_of_words(tmp_path):
     assert table["generator"].tolist() == ["", "sd", "gan", ""]
     assert table["platform"].tolist() == ["x", "x", "presocial", "x"]
     assert listed.grouped == "the column video"
-    assert fetched(tmp_path, path, Hints(group="generator", splits="draw", classes={}))
+    with pytest.raises(UserError, match="column generator is empty for one/00000000"):
+        fetched(tmp_path, path, Hints(group="generator"))
 
 
 def test_numbers_without_names_are_not_guessed(tmp_path):
@@ -138,6 +139,8 @@ def test_stored_names_tell_videos(tmp_path):
     labels = ["real"] * 6 + ["fake"] * 6
     listed = fetched(tmp_path, shard(tmp_path / "one.parquet", labels, names=names))
     assert (listed.grouped, listed.table["person"].nunique()) == ("file names", 4)
+    said = fetched(tmp_path, tmp_path / "one.parquet", Hints(group="clip[01]|clip."))
+    assert sorted(set(said.table["person"])) == ["clip0", "clip1", "clip2", "clip3"]
     # the same name twice is no source where the names tell nothing
     alike = shard(tmp_path / "two.parquet", ["real", "fake"], names=["image.jpg"] * 2)
     assert fetched(tmp_path, alike).table["person"].nunique() == 2

@@ -16,7 +16,7 @@ import pandas as pd
 
 from facetell.common.errors import UserError
 from facetell.dataset import census
-from facetell.dataset.grouping import by_rule, column_rule
+from facetell.dataset.grouping import by_rule
 from facetell.dataset.hints import Hints
 from facetell.dataset.layouts import (
     ciplab,
@@ -127,7 +127,7 @@ def _grouped(
     warnings = table.attrs.get("warnings", ())
     if not grouped and "person" in table and (~table["person"].isin(["", *table["id"]])).any():
         grouped = "persons that the set names"
-    if hints.group and grouped != column_rule(hints.group):  # else the layout has seen to it
+    if hints.group and not table.attrs.get("said"):  # else the layout has seen to it
         found = by_rule(table, hints.group)
         table["person"], grouped = found.source, found.rule
     table = _completed(table)

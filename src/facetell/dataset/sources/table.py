@@ -100,7 +100,7 @@ def read(table: Path) -> pd.DataFrame:
     UserError : it is missing, of another kind, cannot be read, or has no rows.
 
     >>> Path("mine.csv").write_text("path;label\\na.png;real\\n", encoding="utf-8")
-    24
+    22
     >>> read(Path("mine.csv")).to_dict("records")
     [{'path': 'a.png', 'label': 'real'}]
     """

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sets of a user's own through the stages: what is fetched, watched, and asked for where it lacks."""
+
+import pandas as pd
+import pytest
+from support import picture
+
+from facetell.common.errors import UserError
+from facetell.dataset.layouts import rows
+from facetell.images.archive import open_archive
+from pipeline import fetch, watch
+from pipeline.settings import ImageSet
+
+
+def table(folder):
+    folder.mkdir(parents=True)
+    for name in ("a.png", "b.png"):
+        (folder / name).write_bytes(picture(ord(name[0]), size=(32, 32)))
+    (folder / "t.csv").write_text("path,label\na.png,real\nb.png,fake\n", encoding="utf-8")
+    return ImageSet(layout="table", use="all", table=str(folder / "t.csv"))
+
+
+def shards(folder):
+    folder.mkdir(parents=True)
+    images = [{"bytes": picture(seed, size=(32, 32)), "path": None} for seed in range(2)]
+    frame = pd.DataFrame({"image": images, "label": [True, False]})
+    frame.to_parquet(folder / "one.parquet")
+    classes = {"real": [False], "fake": [True]}  # as YAML reads them
+    return ImageSet(layout="hub", use="all", hub=str(folder), classes=classes)
+
+
+@pytest.mark.parametrize("make", [table, shards])
+def test_a_set_is_fetched_and_watched(tmp_path, make):
+    chosen = make(tmp_path / "mine")
+    fetch.fetch("mine", chosen, tmp_path / "raw")
+    with open_archive(tmp_path / "raw") as archive:
+        assert sorted(rows(chosen.layout, archive, chosen.hints)["label"]) == [0, 1]
+    before = watch.noted(chosen)
+    assert before["files"] == 1
+    (file,) = [*(tmp_path / "mine").glob("*.csv"), *(tmp_path / "mine").glob("*.parquet")]
+    file.write_bytes(file.read_bytes() + b" ")
+    assert watch.noted(chosen)["digest"] != before["digest"]
+
+
+@pytest.mark.parametrize("name", ["table", "hub"])
+def test_what_is_not_set_is_asked_for(tmp_path, name):
+    with pytest.raises(UserError, match=f"data.{name} is not set.*-S data.{name}=PATH"):
+        fetch.fetch("mine", ImageSet(layout=name, use="all"), tmp_path)
