@@ -8,6 +8,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from facetell.common.errors import UserError
 from facetell.common.files import write_json
 from pipeline import paths
 from pipeline.settings import ImageSet, Settings
@@ -22,6 +23,8 @@ def main(name: str) -> None:
 def noted(chosen: ImageSet) -> dict[str, int | str]:
     """Number of files, bytes, and a digest of names, sizes and dates; empty where none are ours."""
     given = [paths.user_path(path) for path in (chosen.root, chosen.hub, chosen.table) if path]
+    if chosen.table and not (chosen.root or chosen.archive):
+        given += images(paths.user_path(chosen.table), chosen)
     files = [
         path
         for one in [*given, *([] if chosen.root else archives(chosen))]
@@ -34,6 +37,16 @@ def noted(chosen: ImageSet) -> dict[str, int | str]:
         digest.update(os.fsencode(path) + f"\t{found.st_size}\t{found.st_mtime_ns}\n".encode())
         size += found.st_size
     return {"files": len(files), "bytes": size, "digest": digest.hexdigest()} if files else {}
+
+
+def images(table: Path, chosen: ImageSet) -> list[Path]:
+    """The files that a table lists; none where it cannot be read, which the fetch stage says."""
+    from facetell.dataset.sources.table import listed
+
+    try:
+        return list(listed(table, chosen.hints, None)[1].values())
+    except UserError:
+        return []
 
 
 def archives(chosen: ImageSet) -> list[Path]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sets of a user's own through the stages: what is fetched, watched, and asked for where it lacks."""
+"""Sets of a user's own through the stages: what is fetched, watched and asked for."""
 
 import pandas as pd
 import pytest
@@ -35,11 +35,20 @@ def test_a_set_is_fetched_and_watched(tmp_path, make):
     fetch.fetch("mine", chosen, tmp_path / "raw")
     with open_archive(tmp_path / "raw") as archive:
         assert sorted(rows(chosen.layout, archive, chosen.hints)["label"]) == [0, 1]
-    before = watch.noted(chosen)
-    assert before["files"] == 1
-    (file,) = [*(tmp_path / "mine").glob("*.csv"), *(tmp_path / "mine").glob("*.parquet")]
-    file.write_bytes(file.read_bytes() + b" ")
-    assert watch.noted(chosen)["digest"] != before["digest"]
+    files = sorted((tmp_path / "mine").iterdir())  # a table and its images, or shards
+    assert watch.noted(chosen)["files"] == len(files)
+    for file in files:
+        before = watch.noted(chosen)
+        data = file.read_bytes()
+        file.write_bytes(data + b" ")
+        assert watch.noted(chosen)["digest"] != before["digest"]
+        file.write_bytes(data)
+
+
+def test_a_table_that_cannot_be_read_is_watched_all_the_same(tmp_path):
+    (tmp_path / "t.csv").write_text("nothing", encoding="utf-8")
+    chosen = ImageSet(layout="table", use="all", table=str(tmp_path / "t.csv"))
+    assert watch.noted(chosen)["files"] == 1
 
 
 @pytest.mark.parametrize("name", ["table", "hub"])

@@ -32,17 +32,7 @@ def fetch(target: Path, *, table: Path, hints: Hints, root: Path | None = None) 
     """
     if root is not None and not root.is_dir():
         raise UserError(f"data.root: there is no folder {root}")
-    base = Path(os.path.abspath(root or table.parent))
-    located: dict[str, Path] = {}
-
-    def name(said: str) -> str:
-        path = _located(said, base)
-        within = path.is_relative_to(base)
-        stored = path.relative_to(base) if within else path.relative_to(path.anchor)
-        located[portable(stored.as_posix())] = path
-        return portable(stored.as_posix())
-
-    frame = listing(table, hints, name)
+    frame, located = listed(table, hints, root)
     files = [(stored, path) for stored, path in sorted(located.items()) if path.is_file()]
     if not files:
         raise UserError(
@@ -52,11 +42,35 @@ def fetch(target: Path, *, table: Path, hints: Hints, root: Path | None = None) 
         )
     left_out: Counter[str] = Counter()
     if root is not None:
-        for path in wanted(base, left_out, located.keys()):
+        for path in wanted(_base(table, root), left_out, located.keys()):
             suffix = path.suffix.lower()
             left_out[kind_of(suffix) if suffix in LISTINGS else UNLISTED] += 1
     pack(target, files, left_out, str(table))
     _store(frame, target)
+
+
+def listed(table: Path, hints: Hints, root: Path | None) -> tuple[pd.DataFrame, dict[str, Path]]:
+    """The ``listing``, and where its images lie by the names under which they are stored.
+
+    Raises
+    ------
+    UserError : what ``listing`` refuses.
+    """
+    base = _base(table, root)
+    located: dict[str, Path] = {}
+
+    def name(said: str) -> str:
+        path = _located(said, base)
+        start = base if path.is_relative_to(base) else Path(path.anchor)
+        stored = portable(path.relative_to(start).as_posix())
+        located[stored] = path
+        return stored
+
+    return listing(table, hints, name), located
+
+
+def _base(table: Path, root: Path | None) -> Path:
+    return Path(os.path.abspath(root or table.parent))
 
 
 def beside(target: Path, *, table: Path, hints: Hints) -> None:
