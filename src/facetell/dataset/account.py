@@ -80,7 +80,7 @@ def _tally(column: "pd.Series[str]") -> dict[str, int]:
 def _warnings(
     listings: Mapping[str, Listing], found: Dataset, files: Mapping[str, Any]
 ) -> list[str]:
-    said = []
+    said: list[str] = []
     for name, listed in listings.items():
         said += listed.warnings
         if not found.grouped[name]:

@@ -206,7 +206,7 @@ def _resolved(videos: Mapping[Key, Video]) -> dict[Key, str]:
     groups: dict[tuple[str, str], list[Key]] = {}
     for key in videos:
         groups.setdefault((key.dataset, key.label), []).append(key)
-    splits = {}
+    splits: dict[Key, str] = {}
     for keys in groups.values():
         listed = {
             split: {key for key in keys if split in videos[key].splits}
