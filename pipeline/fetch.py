@@ -25,6 +25,8 @@ def fetch(name: str, chosen: ImageSet, folder: Path) -> None:
     target = folder / f"{name}.zip"
     if chosen.render:
         render(target, chosen.render, f"data.sets.{name}.render")
+    elif chosen.layout in OWN:
+        OWN[chosen.layout](name, target, chosen)
     elif chosen.root:
         from facetell.dataset.sources import folder as source
 
@@ -41,6 +43,42 @@ def fetch(name: str, chosen: ImageSet, folder: Path) -> None:
             "data.root is not set: say where your images are, -S data.root=PATH (or "
             f"data.archive=PATH.zip; in a mix data.sets.{name}.root)"
         )
+
+
+def table(name: str, target: Path, chosen: ImageSet) -> None:
+    from facetell.dataset.sources import table as source
+
+    if not chosen.table:
+        raise UserError(
+            "data.table is not set: say which table lists your images, -S data.table=PATH (in a "
+            f"mix data.sets.{name}.table)"
+        )
+    listing = paths.user_path(chosen.table)
+    given = archives(chosen)
+    if chosen.root or not given:
+        root = paths.user_path(chosen.root) if chosen.root else None
+        source.fetch(target, table=listing, hints=chosen.hints, root=root)
+    else:
+        source.beside(target, table=listing, hints=chosen.hints)
+        copy(given, target, chosen.sha256)
+
+
+def hub(name: str, target: Path, chosen: ImageSet) -> None:
+    from facetell.dataset.sources import hub as source
+
+    if not chosen.hub:
+        raise UserError(
+            "data.hub is not set: say which Parquet files or repository, -S "
+            f"data.hub=PATH_OR_REPO (in a mix data.sets.{name}.hub)"
+        )
+    source.fetch(
+        *(target.parent, paths.user_path(chosen.hub), chosen.hub, chosen.hints),
+        revision=chosen.revision,
+        downloads=paths.user_path(paths.DOWNLOADS),
+    )
+
+
+OWN = {"table": table, "hub": hub}  # layouts whose images are found by a key of their own
 
 
 def render(target: Path, settings: dict[str, Any], where: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from facetell.common.errors import UserError
 from facetell.dataset.hints import Hints
@@ -36,13 +36,32 @@ class ImageSet(Section):
     sha256: str | None = None
     group: str | None = None
     generators: bool | list[str] | None = None
-    classes: dict[str, list[str]] = {}
-    splits: str | dict[str, list[str]] = {}
+    table: str | None = None
+    hub: str | None = None
+    revision: str | None = None
+    columns: dict[str, str] | None = None
+    classes: dict[str, list[str]] | None = None
+    splits: str | dict[str, list[str]] | None = None
+
+    @field_validator("classes", "splits", mode="before")
+    @classmethod
+    def _as_words(cls, said: Any) -> Any:
+        """YAML reads true and false as they stand in a listing as truth values."""
+        if not isinstance(said, dict):
+            return said
+        return {
+            name: [str(one).lower() if isinstance(one, bool) else one for one in listed]
+            if isinstance(listed, list)
+            else listed
+            for name, listed in said.items()
+        }
 
     @property
     def hints(self) -> Hints:
         """What these settings say of the files."""
-        return Hints(self.classes, self.splits, self.group, self.generators)
+        return Hints(
+            self.classes or {}, self.splits or {}, self.group, self.generators, self.columns or {}
+        )
 
 
 class Harmonised(Section):

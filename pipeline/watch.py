@@ -8,6 +8,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from facetell.common.errors import UserError
 from facetell.common.files import write_json
 from pipeline import paths
 from pipeline.settings import ImageSet, Settings
@@ -21,17 +22,31 @@ def main(name: str) -> None:
 
 def noted(chosen: ImageSet) -> dict[str, int | str]:
     """Number of files, bytes, and a digest of names, sizes and dates; empty where none are ours."""
-    if chosen.root:
-        root = paths.user_path(chosen.root)
-        files = sorted(path for path in root.rglob("*") if path.is_file())
-    else:
-        files = [path for path in archives(chosen) if path.is_file()]
+    given = [paths.user_path(path) for path in (chosen.root, chosen.hub, chosen.table) if path]
+    if chosen.table and not (chosen.root or chosen.archive):
+        given += images(paths.user_path(chosen.table), chosen)
+    files = [
+        path
+        for one in [*given, *([] if chosen.root else archives(chosen))]
+        for path in ([one] if one.is_file() else sorted(one.rglob("*")))
+        if path.is_file()
+    ]
     digest, size = hashlib.sha256(), 0
     for path in files:
         found = path.stat()
         digest.update(os.fsencode(path) + f"\t{found.st_size}\t{found.st_mtime_ns}\n".encode())
         size += found.st_size
     return {"files": len(files), "bytes": size, "digest": digest.hexdigest()} if files else {}
+
+
+def images(table: Path, chosen: ImageSet) -> list[Path]:
+    """The files that a table lists; none where it cannot be read, which the fetch stage says."""
+    from facetell.dataset.sources.table import listed
+
+    try:
+        return list(listed(table, chosen.hints, None)[1].values())
+    except UserError:
+        return []
 
 
 def archives(chosen: ImageSet) -> list[Path]:

@@ -80,8 +80,9 @@ def _tally(column: "pd.Series[str]") -> dict[str, int]:
 def _warnings(
     listings: Mapping[str, Listing], found: Dataset, files: Mapping[str, Any]
 ) -> list[str]:
-    said = []
+    said: list[str] = []
     for name, listed in listings.items():
+        said += listed.warnings
         if not found.grouped[name]:
             said.append(
                 f"{len(listed.table):,} images of {name} are taken for independent; if they are "

@@ -66,7 +66,7 @@ def by_rule(table: pd.DataFrame, rule: str) -> Grouping:
         if (column == "").any():
             lacking = table.loc[column == "", "path"].iloc[0]
             raise UserError(f"data.group: the column {rule} is empty for {lacking}")
-        return Grouping(column.astype(object), f"the column {rule}")
+        return Grouping(column.astype(object), column_rule(rule))
     try:
         expression = re.compile(rule)
     except re.error as error:
@@ -83,6 +83,15 @@ def by_rule(table: pd.DataFrame, rule: str) -> Grouping:
             )
     sources = [match[1 if expression.groups else 0] or "" for match in found if match]
     return Grouping(pd.Series(sources, table.index, dtype=object), f"data.group={rule}")
+
+
+def column_rule(name: str) -> str:
+    """In words that a column names the sources.
+
+    >>> column_rule("video")
+    'the column video'
+    """
+    return f"the column {name}"
 
 
 def by_names(
@@ -118,7 +127,7 @@ def by_names(
             # images that lie beside the folders are on their own
             keys = [name or path for name, path in zip(names, paths, strict=True)]
             keys = _begun_anew(keys, numbers, splits)
-            tied = _tied(keys)
+            tied = tied_sources(keys)
             sources = pd.Series(tied if tied is not None else keys, dtype=object)
             return Grouping(sources, rule + (", both sources of a swap together" if tied else ""))
     return Grouping(pd.Series(list(paths), dtype=object), "")
@@ -209,9 +218,13 @@ def _shards(names: Sequence[str], numbers: Sequence[str]) -> bool:
     return plain and len(set(numbered)) == len(numbered)
 
 
-def _tied(keys: Sequence[str]) -> list[str] | None:
+def tied_sources(keys: Sequence[str]) -> list[str] | None:
     """Sources of which a name tells two, tied together; None where there are none, or where that
-    would tie most of the images to each other."""
+    would tie most of the images to each other.
+
+    >>> tied_sources(["000", "003", "000_003", "017", "020", "020_017"])
+    ['000', '000', '000', '017', '017', '017']
+    """
     present = set(keys)
     pairs = {}
     for key in present:

@@ -24,6 +24,10 @@ class Hints:
     """Names of folders that are generators; False: none are; None: as their names and sizes
     tell."""
 
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Columns of a listing by what they hold: path, image, label, split, group, generator,
+    platform."""
+
     @property
     def vocabulary(self) -> Vocabulary:
         return Vocabulary(self.classes, self.splits)

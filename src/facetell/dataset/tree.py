@@ -113,6 +113,27 @@ class Vocabulary:
         _every_image_has_a_split(folders, places)
         return places
 
+    def label(self, word: str, *, whole: bool = True) -> int | None:
+        """The class that a label names, 0 real, 1 fake, None where it is not understood.
+
+        ``whole``: every word of it must be understood.
+
+        >>> [Vocabulary().label(word) for word in ("AI-generated", "not real", "1")]
+        [1, None, None]
+        """
+        said = self._said(word, self.classes) or _class_of(word, whole=whole)
+        return None if said is None else CLASSES.index(said)
+
+    def split(self, word: str, others: Iterable[str]) -> str:
+        """The split that a word names among ``others``, "" where it is not understood.
+
+        >>> Vocabulary().split("dev", ["training", "dev", "test"])
+        'valid'
+        """
+        if isinstance(self.splits, str):
+            return ""
+        return self._said(word, self.splits) or _split_of(word, [(one,) for one in others]) or ""
+
     def _class_positions(self, folders: Iterable[Folders]) -> dict[Folders, tuple[int, int]]:
         """Where the class of each folder is named, and the class as a number."""
         exact, partial = {}, {}

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading zip archives without unpacking them, and refusing those that are not to be trusted.
+"""Reading archives without unpacking them, and refusing those that are not to be trusted.
 
-A data set is one zip or a folder of several, seen as one.
+A data set is one zip, a folder of several seen as one, or a folder of Parquet shards.
 """
 
 import json
 import zipfile
+from abc import ABC, abstractmethod
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
@@ -17,6 +18,7 @@ from facetell.images.decoding import Unusable
 LARGEST_ENTRY = 256 * 2**20  # bytes, unpacked
 ENCRYPTED = 0x1  # of an entry's flags
 LEFT_OUT = ".facetell/left_out.json"  # numbers of files by why ``sources.folder`` left them out
+SHARDS = "shards.json"  # in a folder of Parquet shards: how they are to be read
 KEPT = {  # of what ``zipfile`` knows of an entry
     "header_offset": np.int64,
     "compress_size": np.int64,
@@ -28,16 +30,59 @@ KEPT = {  # of what ``zipfile`` knows of an entry
 ENTRY = np.dtype([("zip", np.int32), ("length", np.int32), *KEPT.items()])
 
 
-class Archive:
+class Archive(ABC):
+    """Read-only view of the files of a data set, whatever holds them.
+
+    Attributes
+    ----------
+    label : the archive's name, for messages.
+    folder : where it lies, with what else the fetch stage stored of the set.
+    """
+
+    label: str
+    folder: Path
+
+    def __enter__(self) -> "Archive":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close all files; nothing can be read afterwards."""
+
+    @property
+    @abstractmethod
+    def names(self) -> list[str]:
+        """Paths of all files, sorted; folders are left out."""
+
+    @property
+    @abstractmethod
+    def left_out(self) -> dict[str, int]:
+        """Files of the user's that were not taken in: how many, by why."""
+
+    @abstractmethod
+    def read(self, name: str, size: int = -1) -> bytes:
+        """One file's bytes, or the first ``size`` of them.
+
+        Raises
+        ------
+        Unusable : missing or damaged.
+        """
+
+
+class Zips(Archive):
     """Read-only view of one zip, or of all zips in a folder.
 
     The entries of several zips are told apart by the zip's name before theirs
     (``Facebook/Real/1.png``); those of a single one are named as in the zip. What is kept of an
     entry is some hundred bytes, a tenth of what ``zipfile`` keeps: sets have 100,000 of them.
-
-    Attributes
-    ----------
-    label : the archive's name, for messages.
 
     >>> with zipfile.ZipFile("set.zip", "w") as file:
     ...     file.writestr("real/1.txt", "one")
@@ -50,6 +95,7 @@ class Archive:
         path = Path(path)
         files = sorted(path.glob("*.zip")) if path.is_dir() else [path]
         self.label = str(path if len(files) != 1 else files[0])
+        self.folder = path if path.is_dir() else path.parent
         self._zips: list[zipfile.ZipFile] = []
         self._renamed: dict[str, str] = {}  # as the zip says them, by the names that they have here
         if not files:
@@ -68,17 +114,6 @@ class Archive:
         self._names = np.concatenate(names)
         order = np.argsort(self._names, kind="stable")
         self._names, self._entries = self._names[order], np.concatenate(entries)[order]
-
-    def __enter__(self) -> "Archive":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close all files; nothing can be read afterwards."""
@@ -123,13 +158,17 @@ class Archive:
 
 
 def open_archive(path: str | Path) -> Archive:
-    """Open a zip, or a folder of zips, for reading.
+    """Open a zip, a folder of zips, or a folder of Parquet shards, for reading.
 
     Raises
     ------
     UserError : missing, not a zip or cut off, or with an entry that points outside of itself.
     """
-    return Archive(path)
+    if (Path(path) / SHARDS).is_file():
+        from facetell.images.shards import Shards  # which imports this module
+
+        return Shards(path)
+    return Zips(path)
 
 
 def _open(path: Path) -> zipfile.ZipFile:

@@ -9,7 +9,7 @@ set knows nothing of; label 1 = fake, 0 = real, whatever the set itself says. ``
 where the set leaves the choice to us.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -18,7 +18,16 @@ from facetell.common.errors import UserError
 from facetell.dataset import census
 from facetell.dataset.grouping import by_rule
 from facetell.dataset.hints import Hints
-from facetell.dataset.layouts import ciplab, demo, faces140k, folder, trueface
+from facetell.dataset.layouts import (
+    ciplab,
+    deepfakebench,
+    demo,
+    faces140k,
+    folder,
+    hub,
+    table,
+    trueface,
+)
 from facetell.images.archive import Archive
 from facetell.images.decoding import Unusable
 
@@ -51,6 +60,9 @@ LAYOUTS: dict[str, Callable[[Archive, Hints], pd.DataFrame]] = {
     "ciplab": _published(ciplab.rows),
     "trueface": _published(trueface.rows),
     "folder": folder.rows,
+    "table": table.rows,
+    "hub": hub.rows,
+    "deepfakebench": deepfakebench.rows,
 }
 RENDERED = ("demo",)  # layouts of archives whose images a program drew
 
@@ -67,6 +79,7 @@ class Listing(NamedTuple):
     grouped: str
     seen: int
     ignored: dict[str, int]
+    warnings: Sequence[str] = ()
 
 
 def rows(layout: str, archive: Archive, hints: Hints | None = None) -> pd.DataFrame:
@@ -91,15 +104,17 @@ def listing(layout: str, archive: Archive, hints: Hints | None = None) -> Listin
     ------
     UserError : there is no such layout, or the archive is laid out otherwise.
     """
-    table, grouped = _grouped(layout, archive, hints or Hints())
+    table, grouped, warnings = _grouped(layout, archive, hints or Hints())
     images, beside = set(table["path"]), (set(table["mask"]) | set(table["twin"])) - {""}
     ignored = census.ignored(archive, images | beside)
     if extra := len(beside - images):
         ignored["masks and twins of fakes"] = extra
-    return Listing(table, grouped, census.seen(archive), ignored)
+    return Listing(table, grouped, census.seen(archive), ignored, warnings)
 
 
-def _grouped(layout: str, archive: Archive, hints: Hints) -> tuple[pd.DataFrame, str]:
+def _grouped(
+    layout: str, archive: Archive, hints: Hints
+) -> tuple[pd.DataFrame, str, Sequence[str]]:
     if layout not in LAYOUTS:
         raise UserError(f"layout: there is no {layout!r}; there are {', '.join(LAYOUTS)}")
     try:
@@ -109,16 +124,17 @@ def _grouped(layout: str, archive: Archive, hints: Hints) -> tuple[pd.DataFrame,
     if table.empty:
         raise UserError(f"{archive.label} has no images in the layout {layout!r}")
     grouped = str(table.attrs.get("grouped", ""))
-    if not grouped and "person" in table and (table["person"] != table["id"]).any():
+    warnings = table.attrs.get("warnings", ())
+    if not grouped and "person" in table and (~table["person"].isin(["", *table["id"]])).any():
         grouped = "persons that the set names"
-    if hints.group:
+    if hints.group and not table.attrs.get("said"):  # else the layout has seen to it
         found = by_rule(table, hints.group)
         table["person"], grouped = found.source, found.rule
     table = _completed(table)
     if table["id"].duplicated().any():
         twice = table.loc[table["id"].duplicated(), "id"].iloc[0]
         raise UserError(f"{archive.label}: the image id {twice!r} occurs more than once")
-    return table, grouped
+    return table, grouped, warnings
 
 
 def _completed(table: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@ import json
 import os
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 
 from facetell.common.errors import UserError
@@ -36,7 +36,7 @@ def fetch(target: Path, *, root: Path) -> None:
         raise UserError(f"data.root: there is no folder {root}")
     left_out: Counter[str] = Counter()
     files = sorted(
-        _wanted(root, left_out),
+        wanted(root, left_out),
         key=lambda path: path.relative_to(root).parts,  # Windows would ignore upper and lower case
     )
     if all(path.suffix.lower() in LISTINGS and path.suffix.lower() != ".parquet" for path in files):
@@ -45,25 +45,39 @@ def fetch(target: Path, *, root: Path) -> None:
             f"data.root: no image ({', '.join(SUFFIXES)}) below {root.resolve()}"
             + (f"; there are {found}" if found else "")
         )
+    pack(target, [(named(path, root), path) for path in files], left_out, str(root))
+
+
+def pack(
+    target: Path, files: Sequence[tuple[str, Path]], left_out: Counter[str], where: str
+) -> None:
+    """Store ``files``, each under its name, in ``target``; one that may not be read is counted in
+    ``left_out``, which is stored as well."""
     with (
-        estimating(f"fetch: copy {len(files):,} files of {root}", len(files)),
+        estimating(f"fetch: copy {len(files):,} files of {where}", len(files)),
         whole(target) as temporary,
         zipfile.ZipFile(temporary, "w") as archive,
     ):
-        for path in progress(files, "packing the folder"):
+        for name, path in progress(files, "packing the folder"):
             try:
                 data = path.read_bytes()
             except OSError:
                 left_out[UNREADABLE] += 1
             else:
-                archive.writestr(_entry(_portable(path.relative_to(root).as_posix())), data)
+                archive.writestr(_entry(name), data)
             worked()
         if left_out:
             archive.writestr(_entry(LEFT_OUT), json.dumps(dict(sorted(left_out.items()))))
 
 
-def _wanted(root: Path, left_out: Counter[str]) -> Iterator[Path]:
-    """Images and listings below ``root``; all else is counted in ``left_out``."""
+def named(path: Path, root: Path) -> str:
+    """The name in an archive of a file below ``root``."""
+    return portable(path.relative_to(root).as_posix())
+
+
+def wanted(root: Path, left_out: Counter[str], known: Set[str] = frozenset()) -> Iterator[Path]:
+    """Images and listings below ``root``; all else is counted in ``left_out``, but for files whose
+    names are ``known``."""
     visited = {root.resolve()}
     for folder, names, files in os.walk(root, followlinks=True):
         here = Path(folder)
@@ -75,19 +89,27 @@ def _wanted(root: Path, left_out: Counter[str]) -> Iterator[Path]:
                 visited.add(where)
         for name in files:
             path = here / name
-            relative = path.relative_to(root).as_posix()
-            if hidden(relative):
-                left_out[HIDDEN] += 1
-            elif path.suffix.lower() in (*SUFFIXES, *FOREIGN, *LISTINGS):
-                yield path
-            elif path.suffix.lower() in ARCHIVES:
-                left_out[NESTED] += 1
-            elif (head := _head(path)) is None:
-                left_out[UNREADABLE] += 1
-            elif looks_like_an_image(head):
-                yield path
+            if named(path, root) in known:
+                continue
+            if why := _useless(path, root):
+                left_out[why] += 1
             else:
-                left_out[kind_of(path.suffix.lower())] += 1
+                yield path
+
+
+def _useless(path: Path, root: Path) -> str | None:
+    """Why a file is left out, None where it is an image or a listing."""
+    suffix = path.suffix.lower()
+    if hidden(path.relative_to(root).as_posix()):
+        return HIDDEN
+    if suffix in (*SUFFIXES, *FOREIGN, *LISTINGS):
+        return None
+    if suffix in ARCHIVES:
+        return NESTED
+    head = _head(path)
+    if head is None:
+        return UNREADABLE
+    return None if looks_like_an_image(head) else kind_of(suffix)
 
 
 def _head(path: Path) -> bytes | None:
@@ -104,7 +126,7 @@ def _entry(name: str) -> zipfile.ZipInfo:
     return entry
 
 
-def _portable(name: str) -> str:
+def portable(name: str) -> str:
     """A name that every zip can hold: bytes that are not UTF-8 as %FF."""
     return "".join(
         f"%{ord(letter) - 0xDC00:02X}" if 0xDC80 <= ord(letter) <= 0xDCFF else letter
