@@ -29,7 +29,7 @@ def main() -> None:
             listings[name] = listing(chosen.layout, archive, chosen.hints)
     found = build(
         {name: listed.table for name, listed in listings.items()},
-        raw,
+        {name: raw / name for name in listings},
         Splitting(
             valid=split.valid,
             test=split.test,
