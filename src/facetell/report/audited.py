@@ -3,6 +3,7 @@
 
 import base64
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 import jinja2
 import numpy as np
 import pandas as pd
+from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -176,11 +178,14 @@ def as_text(found: Audited) -> str:
 def _lines(table: Table) -> list[str]:
     if not table.rows:
         return [table.title, f"  {table.note}"]
-    heads = (table.title, *table.heads[1:]) if table.numbers else table.heads
-    rows = [heads, *((f"  {row[0]}", *row[1:]) for row in table.rows)]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(heads))]
-    lines = [] if table.numbers else [table.title]
-    for row in rows if table.numbers else rows[1:]:
+    rows = [(f"  {row[0]}", *row[1:]) for row in table.rows]
+    lines = []
+    if table.numbers:
+        rows.insert(0, (table.title, *table.heads[1:]))
+    else:
+        lines.append(table.title)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
         cells = [row[0].ljust(widths[0])]
         for cell, width in zip(row[1:], widths[1:], strict=True):
             cells.append(cell.rjust(width) if table.numbers else cell)
@@ -201,6 +206,7 @@ def page(found: Audited) -> str:
         loader=jinja2.PackageLoader("facetell.report"), autoescape=True,
         undefined=jinja2.StrictUndefined, trim_blocks=True,
     )  # fmt: skip
+    environment.filters["code"] = _code
     return environment.get_template("audit.html").render(
         name=found.name,
         path=str(found.path),
@@ -211,6 +217,11 @@ def page(found: Audited) -> str:
         figures=list(_figures(found)),
         samples=list(map(_shown, found.samples)),
     )
+
+
+def _code(text: str) -> Markup:
+    """Escaped, with what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _figures(found: Audited) -> Iterator[dict[str, str]]:
