@@ -13,6 +13,7 @@ from support import folder_entries, picture, separable, write_zip
 
 from facetell.app.audit import _name, audit
 from facetell.app.command_line import main
+from facetell.common.labels import SPLITS
 from facetell.dataset.audit import SPECTRAL
 from facetell.dataset.layouts import recognised
 from facetell.dataset.rendered import RenderedSet, write_archive
@@ -183,6 +184,24 @@ def test_what_cannot_be_trained_on_ends_with_one_line(tmp_path, capsys, spoil, w
     if number:
         assert said[number] == 1
     assert "Cannot be trained on." in Page(page.read_text(encoding="utf-8")).words
+
+
+def test_a_set_that_is_known_to_leak_can_be_trained_on_without_the_training_side(tmp_path):
+    entries, rows = {}, {split: [",original_path,id,label,label_str,path"] for split in SPLITS}
+    for name in folder_entries({"train": 4, "valid": 3, "test": 3}, lambda *_: b""):
+        split, kind, file = name.split("/")
+        entries[f"set/{name}"] = picture(len(entries))
+        label = int(kind == "real")
+        rows[split].append(f"0,x,{file.removesuffix('.jpg')},{label},{kind},{name}")
+    entries["set/test/fake/test000f.jpg"] = entries["set/train/fake/train001f.jpg"]
+    entries |= {f"{split}.csv": "\n".join(lines).encode() for split, lines in rows.items()}
+    path = write_zip(tmp_path / "set.zip", entries)
+    status, said = run(tmp_path, path)
+    assert status == 0
+    assert said["leaks"] == 1
+    assert any("1 images that show what is in another split are left out" in sentence
+               for sentence in said["warnings"])  # fmt: skip
+    assert run(tmp_path, path, "--layout", "folder")[0] == 1
 
 
 def test_names_are_text_wherever_they_are_shown(tmp_path, capsys):
