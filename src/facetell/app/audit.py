@@ -116,10 +116,9 @@ def _measured(
     used = manifest[manifest["split"].isin(SPLITS)]
     read = lambda row: shortcuts.treated(row, where, choices.treatment)  # noqa: E731
     shown = list(samples.groups(used, read))
-    return Audited(
-        path, layout, _json(said, areas, warned, _fault(found, _mode(layout))), found.aside, found.leaks,
-        said["effective"], measured, shown,
-    )  # fmt: skip
+    told = _json(said, areas, warned, _fault(found, _mode(layout)))
+    effective = said["effective"]
+    return Audited(path, layout, told, found.aside, found.leaks, effective, measured, shown)
 
 
 def _mode(layout: str) -> str:

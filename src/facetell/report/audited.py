@@ -56,7 +56,7 @@ class Table(NamedTuple):
 
     title: str
     heads: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
     note: str = ""
     numbers: bool = True
 
@@ -124,10 +124,10 @@ def _names(found: Audited) -> Iterator[Table]:
         )  # fmt: skip
     if len(found.aside):
         first = found.aside.iloc[:LISTED]
-        rows = [(row.path, row.reason) for row in first.itertuples()]
+        whys = [(row.path, row.reason) for row in first.itertuples()]
         yield Table(
-            "Set aside", ("image", "why"), rows,
-            _more(len(found.aside), len(rows), "images"), numbers=False,
+            "Set aside", ("image", "why"), whys,
+            _more(len(found.aside), len(whys), "images"), numbers=False,
         )  # fmt: skip
 
 
@@ -159,7 +159,7 @@ def as_text(found: Audited) -> str:
     ...     "groups": {"number": 2, "rule": "each image on its own"},
     ...     "contradictions": 0, "leaks": 0, "copies": 0, "shortcuts": {}, "warnings": ["Few."],
     ... }
-    >>> print(as_text(Audited(Path("faces"), "folder", said))[:126])
+    >>> print("\\n".join(as_text(Audited(Path("faces"), "folder", said)).splitlines()[:6]))
     faces, layout folder
     <BLANKLINE>
     Files                 files
