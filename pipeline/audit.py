@@ -3,7 +3,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,24 +12,18 @@ import torch
 
 from facetell.common.figure_style import save
 from facetell.common.files import write_json
-from facetell.common.labels import CLASSES, SPLITS
+from facetell.common.labels import SPLITS
 from facetell.common.progress import estimating
 from facetell.common.seeding import seed_of
-from facetell.dataset import audit, summary
-from facetell.images.decoding import decode
-from facetell.images.loading import fit
+from facetell.dataset import audit, samples, summary
 from facetell.images.packed import Packed
-from facetell.images.spectra import RADII
 from facetell.report.figures import data as draw
 from facetell.training.augmentations import AUGMENTATIONS, augmentation
 from pipeline import paths
 from pipeline.settings import Data, Settings
 from pipeline.stage import run
 
-PER_SPLIT = 4  # images of a group in the gallery
 PER_AUGMENTATION = 8
-FITTED, FITTED_PER_SECOND = 10, 1000  # seconds, and images, that its classifiers and figures take
-SIDE = 128  # px, of pictures in figures
 NEEDED = sorted({*audit.NEEDED, *summary.NEEDED, "generator"})  # of the manifest's columns
 
 
@@ -38,8 +32,8 @@ def main() -> None:
     data = settings.data
     manifest = pd.read_parquet(paths.MANIFEST, columns=NEEDED)
     chosen = audit.sample(manifest, data.audit.images, data.audit.seed)
-    what, classifiers = f"audit: {len(chosen):,} images", FITTED + len(chosen) / FITTED_PER_SECOND
-    with estimating(what, len(chosen), afterwards=classifiers):
+    what, afterwards = f"audit: {len(chosen):,} images", audit.seconds_of_fitting(len(chosen))
+    with estimating(what, len(chosen), afterwards=afterwards):
         found = audit.measure(chosen, paths.PACKED, workers=os.cpu_count() or 1)
         areas = audit.audit(found, seed=data.audit.seed, resamples=settings.score.resamples)
     warnings = audit.warnings(areas, harmonised=data.harmonise)
@@ -67,10 +61,7 @@ def draw_audit(name: str, found: audit.Measured, areas: dict[str, dict[str, floa
     if areas:
         title = f"How well shortcuts predict the label: {name} ({len(found.table):,} images)"
         save(draw.shortcuts(areas, audit.LIMIT, title), paths.DATA_FIGURES / "shortcuts.png")
-    rings = {
-        cls: found.features[(found.table["label"] == label).to_numpy(), :RADII]
-        for label, cls in enumerate(CLASSES)
-    }
+    rings = audit.rings(found)
     if all(len(values) for values in rings.values()):  # a small sample may lack a class
         figure = draw.spectrum(rings, found.cosines, f"Spectrum of luma: {name}")
         save(figure, paths.DATA_FIGURES / "spectrum.png")
@@ -78,37 +69,25 @@ def draw_audit(name: str, found: audit.Measured, areas: dict[str, dict[str, floa
 
 def draw_samples(manifest: pd.DataFrame, opened: dict[str, Packed]) -> None:
     """Images of each set that is used, as they are and through each augmentation."""
+    read = reader(opened)
     for key, mine in manifest[manifest["split"].isin(SPLITS)].groupby("set"):
-        samples = dict(groups(mine, opened))
+        shown = {
+            f"{group.label}\n{group.generator}".strip().replace("_", " "): group.pictures
+            for group in samples.groups(mine, read)
+        }
         title = f"{key}: first images of each group"
-        save(draw.gallery(samples, title), paths.DATA_FIGURES / f"gallery_{key}.png")
-        faces = [image for group in samples.values() for image in group.get("train", [])[:2]]
+        save(draw.gallery(shown, title), paths.DATA_FIGURES / f"gallery_{key}.png")
+        faces = [image for group in shown.values() for image in group.get("train", [])[:2]]
         if faces:
             rows = through(faces[:PER_AUGMENTATION])
             figure = draw.augmented(rows, f"{key}: augmentations")
             save(figure, paths.DATA_FIGURES / f"augmentations_{key}.png")
 
 
-def groups(
-    manifest: pd.DataFrame, opened: dict[str, Packed]
-) -> Iterator[tuple[str, dict[str, list[np.ndarray]]]]:
-    """Pictures by class and generator and, within, by split: the first ones, not picked."""
-    sizes = manifest.groupby(["label", "generator"])["id"].transform("size")
-    order = manifest.assign(size=-sizes).sort_values(["label", "size"], kind="stable")
-    for (label, generator), group in order.groupby(["label", "generator"], sort=False):
-        named = f"{CLASSES[int(label)]}\n{generator}".strip().replace("_", " ")
-        by_split = {}
-        for split in SPLITS:
-            ids = set(group.loc[group["split"] == split, "id"].iloc[:PER_SPLIT])
-            places = [at for at, one in enumerate(opened[split].ids) if one in ids]
-            by_split[split] = [picture(opened[split].image(at)) for at in places]
-        yield named, by_split
-
-
-def picture(data: bytes) -> np.ndarray:
-    """Pixels as a detector would see them, uint8 (S, S, 3)."""
-    pixels = decode(data)
-    return fit(pixels, min(SIDE, *pixels.shape[:2])).permute(1, 2, 0).numpy()
+def reader(opened: dict[str, Packed]) -> Callable[[Mapping[str, Any]], bytes]:
+    """What gives the bytes of the image of a manifest's row."""
+    places = {split: {name: at for at, name in enumerate(one.ids)} for split, one in opened.items()}
+    return lambda row: opened[row["split"]].image(places[row["split"]][row["id"]])
 
 
 def through(faces: list[np.ndarray]) -> dict[str, list[np.ndarray]]:

@@ -4,13 +4,11 @@
 import os
 import sys
 
-import pandas as pd
-
 from facetell.common.files import whole, write_csv, write_json
 from facetell.dataset.account import account
 from facetell.dataset.build import build
 from facetell.dataset.layouts import listing
-from facetell.dataset.leaks import BOTH_LABELS, HARMLESS, gate
+from facetell.dataset.leaks import gate, worth
 from facetell.dataset.manifest import check
 from facetell.dataset.splits import Splitting
 from facetell.images.archive import open_archive
@@ -29,7 +27,7 @@ def main() -> None:
             listings[name] = listing(chosen.layout, archive, chosen.hints)
     found = build(
         {name: listed.table for name, listed in listings.items()},
-        raw,
+        {name: raw / name for name in listings},
         Splitting(
             valid=split.valid,
             test=split.test,
@@ -48,24 +46,12 @@ def main() -> None:
     # listed before the checks: whoever is stopped there wants to see them
     write_csv(paths.LEAKS, found.leaks)
     write_csv(paths.SET_ASIDE, found.aside)
-    for sentence in [*said["warnings"], *worth(found.leaks, split.leaks)]:
+    for sentence in [*said["warnings"], *worth(found.leaks, split.leaks, str(paths.LEAKS))]:
         print(f"facetell: warning: {sentence}", file=sys.stderr)
     check(found.manifest, str(paths.SET_ASIDE))
     gate(found.leaks, split.leaks, str(paths.LEAKS))
     with whole(paths.MANIFEST) as path:
         found.manifest.to_parquet(path, index=False)
-
-
-def worth(leaks: pd.DataFrame, mode: str) -> list[str]:
-    """What was done about leaks that did not stop the run."""
-    real = leaks[~leaks["kind"].isin((*HARMLESS, BOTH_LABELS))]
-    if real.empty or mode == "fail":
-        return []
-    done = {"drop": "left out", "keep": "kept in training"}[mode]
-    return [
-        f"the splits leak: {real['id'].nunique():,} images that show what is in another split are "
-        f"{done} (data.split.leaks={mode}); their {len(real):,} pairs are in {paths.LEAKS}"
-    ]
 
 
 if __name__ == "__main__":

@@ -85,7 +85,8 @@ def test_one_set_is_trained_on_and_another_tested(tmp_path):
         with open_archive(write_zip(raw / name / "s.zip", entries)) as archive:
             tables[name] = rows("folder", archive)
     uses = {"one": "train", "two": "test"}
-    manifest = build(tables, raw, Splitting(valid=0, test=0, seed=0, uses=uses)).manifest
+    files = {name: raw / name for name in tables}
+    manifest = build(tables, files, Splitting(valid=0, test=0, seed=0, uses=uses)).manifest
     by_split = manifest.groupby("split")["set"].unique().map(sorted).to_dict()
     assert by_split == {
         "train": ["one"], "valid": ["one"], "test": ["two"], "unused": ["one", "two"],

@@ -100,13 +100,14 @@ def test_a_person_or_ffhq_photo_on_both_sides_is_a_leak(tmp_path):
             tables[name] = rows("folder", archive)
         where = (tables[name]["split"] == side) & (tables[name]["label"] == 0)
         tables[name].loc[where[where].index[0], "ffhq_id"] = 168
-    found = build(tables, raw, SPLITTING)
+    files = {name: raw / name for name in tables}
+    found = build(tables, files, SPLITTING)
     assert found.leaks["kind"].tolist() == ["same FFHQ photo"]
     assert found.leaks[["split", "other_split"]].iloc[0].tolist() == ["train", "test"]
-    dropped = build(tables, raw, replace(SPLITTING, drop=True)).manifest
+    dropped = build(tables, files, replace(SPLITTING, drop=True)).manifest
     assert dropped["ffhq_id"].notna().sum() == 1
     tables["two"].loc[:, "person"] = "somebody"
-    kinds = build(tables, raw, SPLITTING).leaks["kind"]
+    kinds = build(tables, files, SPLITTING).leaks["kind"]
     assert set(kinds) == {"same person", "same FFHQ photo"}
 
 

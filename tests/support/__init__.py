@@ -71,4 +71,4 @@ def built(home: Path, entries: dict[str, bytes], layout: str = "folder", **optio
     names = [field.name for field in fields(Splitting)]
     splitting = {name: options.pop(name) for name in names if name in options}
     splitting = Splitting(**({"valid": 0, "test": 0, "seed": 0} | splitting))
-    return build(tables, raw, splitting, **options)
+    return build(tables, {layout: raw / layout}, splitting, **options)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``facetell``: what is done with trained detectors outside the pipeline."""
+"""The command ``facetell``: what is done outside the pipeline, with any data and with detectors."""
 
 import argparse
 import sys
@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     1
     """
     parser = argparse.ArgumentParser(
-        prog="facetell", description="Use a trained detector of AI-generated faces."
+        prog="facetell", description="Judge a data set of faces, or use a trained detector."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in COMMANDS:
@@ -125,8 +125,116 @@ def explain(arguments: argparse.Namespace) -> None:
         print("\n".join(found.lines()))
 
 
+def add_audit(commands: Any) -> None:
+    """``facetell audit PATH``."""
+    text = "judge a data set of faces before anything is trained on it"
+    parser = commands.add_parser(
+        "audit",
+        help=text,
+        description=f"{_sentence(text)} Says what is understood of its folders, what is set aside, "
+        "which images are copies or leak between splits, and which shortcuts tell the classes "
+        "apart. Nothing is changed or copied. The exit status is 1 if it cannot be trained on.",
+    )
+    parser.add_argument(
+        "path", type=Path, metavar="PATH", help="a folder of images, a zip, or a folder of zips"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings as JSON")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write them as one page")
+    parser.add_argument(
+        "--layout",
+        default="auto",
+        help="how the set is laid out, as in `-S data=`: folder, faces140k, ciplab, trueface or "
+        "demo (default: what it looks like)",
+    )
+    parser.add_argument(
+        "--group",
+        metavar="REGEX_OR_COLUMN",
+        help="what names the source of an image, such as its video: a regular expression that is "
+        "searched in the path, or a column",
+    )
+    parser.add_argument(
+        "--classes",
+        nargs="+",
+        default=[],
+        metavar="CLASS=NAME",
+        help="folders that name a class, such as real=camera fake=sdxl fake=flux",
+    )
+    parser.add_argument(
+        "--splits",
+        nargs="+",
+        default=[],
+        metavar="SPLIT=NAME",
+        help="folders that name a split, such as train=a valid=b test=c; or draw, if none does",
+    )
+    parser.add_argument(
+        "--generators",
+        nargs="+",
+        metavar="NAME",
+        help="folders that name a generator; or none, if none does",
+    )
+    parser.add_argument(
+        "--harmonise",
+        action="store_true",
+        help="re-encode all images in one way first, as data.harmonise does",
+    )
+    parser.add_argument(
+        "--images",
+        type=_positive,
+        default=10_000,
+        metavar="N",
+        help="measure shortcuts and spectra on at most so many (default: 10000)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of what is drawn (default: 0)")
+    parser.set_defaults(run=audit)
+
+
+def audit(arguments: argparse.Namespace) -> None:
+    hints = {
+        "classes": _named(arguments.classes, "--classes"),
+        "splits": (
+            "draw" if arguments.splits == ["draw"] else _named(arguments.splits, "--splits")
+        ),
+        "group": arguments.group,
+        "generators": False if arguments.generators == ["none"] else arguments.generators,
+    }
+    from facetell.app import audit as judge
+    from facetell.common.files import write_json, write_text
+    from facetell.dataset.hints import Hints
+    from facetell.report.audited import as_text, page
+
+    choices = judge.Choices(
+        arguments.layout, Hints(**hints), arguments.harmonise, arguments.images, arguments.seed
+    )
+    found = judge.audit(arguments.path, choices)
+    if arguments.json:
+        write_json(arguments.json, found.said)
+    if arguments.html:
+        write_text(arguments.html, page(found))
+    encoding = sys.stdout.encoding or "utf-8"  # which may lack letters of the user's names
+    print(as_text(found).encode(encoding, "backslashreplace").decode(encoding))
+    if error := found.said.get("error"):
+        raise UserError(error)
+
+
+def _named(pairs: Sequence[str], option: str) -> dict[str, list[str]]:
+    """Names by what they mean, of ``real=camera`` and the like."""
+    found: dict[str, list[str]] = {}
+    for pair in pairs:
+        key, equals, name = pair.partition("=")
+        if not (key and equals and name):
+            raise UserError(f"{option}: {pair!r} is not like real=NAME or train=NAME")
+        found.setdefault(key, []).append(name)
+    return found
+
+
+def _positive(text: str) -> int:
+    if (value := int(text)) < 1:
+        raise ValueError
+    return value
+
+
 def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-COMMANDS = (add_export, add_explain)  # each adds its parser, and sets ``run``
+COMMANDS = (add_audit, add_export, add_explain)  # each adds its parser, and sets ``run``

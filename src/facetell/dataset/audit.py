@@ -7,7 +7,8 @@ are all of them combined; the spectrum goes to a linear classifier. An area unde
 above 0.5 means that the classes differ in something that has nothing to do with faces.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,15 +24,22 @@ from sklearn.preprocessing import StandardScaler
 from facetell.common.labels import CLASSES, SPLITS
 from facetell.common.parallel import ALONE, CHUNK, in_processes, opened
 from facetell.common.progress import progress, worked
+from facetell.dataset.sources.folder import open_files
 from facetell.images import spectra
 from facetell.images.decoding import decode
 from facetell.images.packed import Packed
+from facetell.images.reencoding import Treatment, treatment
 from facetell.metrics.evaluate import evaluate
 from facetell.metrics.intervals import Resamples
 
 LIMIT = 0.6  # AUC beyond which a reader is warned
 SIDE = 256  # px: of larger images only the middle is measured, at its own resolution
 FINE = 64  # bands of the DCT per axis, for the figure
+ADVICE = (
+    "To see how the detectors do with images that were all re-encoded in one way, run again with "
+    "`-S data.harmonise=true`."
+)
+FITTED, FITTED_PER_SECOND = 10, 1000  # seconds, and images, that classifiers and figures take
 FOLDS = 5
 FEWEST = 20  # images of a class below which nothing is audited
 TABLES = 30  # most frequent quantisation tables that are told apart
@@ -67,6 +75,7 @@ NEEDED = (  # of the manifest's columns
     *("id", "split", "label", "person", "bytes", "width", "height"),
     *("format", "mode", "jpeg_quality", "quant_table", "subsampling", "exif"),
 )
+TREATED = ("id", "set", "path", "platform", "laundered")  # tell how an image is read
 MEASURED = ("sharpness", "noise", "red", "green", "blue")
 
 
@@ -89,7 +98,7 @@ def sample(manifest: pd.DataFrame, images: int | None, seed: int) -> pd.DataFram
 
 
 def measure(table: pd.DataFrame, packed: Mapping[str, Path], *, workers: int = 1) -> Measured:
-    """Look at the pixels of every row.
+    """Look at the pixels of every row, as they are packed.
 
     ``table`` has the columns ``NEEDED``; ``packed`` are the packed files by split.
     """
@@ -100,10 +109,52 @@ def measure(table: pd.DataFrame, packed: Mapping[str, Path], *, workers: int = 1
         for place, name in enumerate(Packed(path).ids)
         if name in wanted
     }
-    rows = [(*where[name], label) for name, label in zip(table["id"], table["label"], strict=True)]
+    keys = [where[name] for name in table["id"]]
+    return _measured(table, keys, partial(_packed, dict(packed)), workers)
+
+
+def measure_files(
+    table: pd.DataFrame,
+    files: Mapping[str, Path],
+    harmonise: Treatment | None = None,
+    *,
+    workers: int = 1,
+) -> Measured:
+    """The same before anything is packed.
+
+    Parameters
+    ----------
+    table : the columns ``NEEDED`` and ``TREATED``.
+    files : by the set's name its zip, folder of zips, or folder of images.
+    harmonise : what was done to all images when the manifest was made.
+    """
+    keys = table[list(TREATED)].to_dict("records")
+    return _measured(table, keys, partial(_treated, dict(files), harmonise or Treatment()), workers)
+
+
+def treated(row: Mapping[str, Any], files: Mapping[str, Path], everyone: Treatment) -> bytes:
+    """The image of a manifest's row (columns ``TREATED``), as it would be packed."""
+    data = opened(open_files, files[row["set"]]).read(row["path"])
+    return treatment(row, everyone)(data, row["id"])
+
+
+def _packed(packed: dict[str, Path], key: tuple[str, int]) -> bytes:
+    split, place = key
+    return opened(Packed, packed[split]).image(place)
+
+
+def _treated(files: dict[str, Path], everyone: Treatment, row: dict[str, Any]) -> bytes:
+    return treated(row, files, everyone)
+
+
+def _measured(
+    table: pd.DataFrame, keys: list[Any], read: Callable[[Any], bytes], workers: int
+) -> Measured:
+    """``read`` gives the bytes of the image of one of ``keys``, of which each row has one."""
+    rows = list(zip(keys, table["label"], strict=True))
     chunks = [rows[at : at + CHUNK] for at in range(0, len(rows), CHUNK)]
     workers = 1 if len(rows) < ALONE else workers
-    results = in_processes(_measure, chunks, dict(packed), workers=workers)
+    results = in_processes(_measure, chunks, read, workers=workers)
     values, features = [], []
     sums = {name: np.zeros((FINE, FINE)) for name in CLASSES}
     counts = dict.fromkeys(CLASSES, 0)
@@ -117,6 +168,17 @@ def measure(table: pd.DataFrame, packed: Mapping[str, Path], *, workers: int = 1
     measured = pd.DataFrame(np.concatenate(values), columns=list(MEASURED), index=table.index)
     means = {name: sums[name] / max(1, counts[name]) for name in CLASSES}
     return Measured(table.join(measured), np.concatenate(features), means)
+
+
+def rings(found: Measured) -> dict[str, np.ndarray]:
+    """The azimuthal spectra of each class, natural log of power, (N, RADII)."""
+    labels = found.table["label"].to_numpy()
+    return {name: found.features[labels == at, : spectra.RADII] for at, name in enumerate(CLASSES)}
+
+
+def seconds_of_fitting(images: int) -> float:
+    """What the classifiers and the figures of so many images take, about."""
+    return FITTED + images / FITTED_PER_SECOND
 
 
 def audit(found: Measured, *, seed: int = 0, resamples: int = 1000) -> dict[str, dict[str, float]]:
@@ -155,11 +217,13 @@ def audit(found: Measured, *, seed: int = 0, resamples: int = 1000) -> dict[str,
     return areas
 
 
-def warnings(areas: Mapping[str, Mapping[str, float]], *, harmonised: bool = False) -> list[str]:
+def warnings(
+    areas: Mapping[str, Mapping[str, float]], *, harmonised: bool = False, advice: str = ADVICE
+) -> list[str]:
     """What a reader must know before believing a detector: a short paragraph for each.
 
     ``areas`` are of ``audit``; ``harmonised`` says whether the images were re-encoded in one way
-    already, so that it makes no sense to advise it.
+    already, so that it makes no sense to give the ``advice``, a sentence.
 
     Examples
     --------
@@ -184,8 +248,7 @@ def warnings(areas: Mapping[str, Mapping[str, float]], *, harmonised: bool = Fal
             + (
                 ", although all images were re-encoded in one way (`data.harmonise`)."
                 if harmonised
-                else ". To see how the detectors do with images that were all re-encoded in one "
-                "way, run again with `-S data.harmonise=true`."
+                else f". {advice}"
             )
         )
     return said
@@ -220,15 +283,15 @@ def _numbers(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _measure(
-    chunk: list[tuple[str, int, int]], packed: dict[str, Path]
+    chunk: list[tuple[Any, int]], read: Callable[[Any], bytes]
 ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray], dict[str, int]]:
     """``MEASURED`` (n, 5), spectral features (n, F), sums of fine DCT bands and counts by class."""
     torch.set_num_threads(1)
     values, features = [], []
     fine = {name: np.zeros((FINE, FINE)) for name in CLASSES}
     seen = dict.fromkeys(CLASSES, 0)
-    for split, place, label in chunk:
-        image = middle(decode(opened(Packed, packed[split]).image(place)))
+    for key, label in chunk:
+        image = middle(decode(read(key)))
         values.append(pixel_statistics(image))
         batch = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255
         logs = spectra.cosine(batch)

@@ -13,8 +13,9 @@ from facetell.dataset import leaks as gate
 from facetell.dataset.copies import Pair, pairs, thumbnail
 from facetell.dataset.grouping import by_likeness
 from facetell.dataset.manifest import look_at, plan, validated
+from facetell.dataset.sources.folder import open_files
 from facetell.dataset.splits import Splitting, assign, faces, used
-from facetell.images.archive import Archive, open_archive
+from facetell.images.archive import Archive
 from facetell.images.decoding import inspect
 from facetell.images.reencoding import Treatment, treatment
 
@@ -35,7 +36,7 @@ class Dataset(NamedTuple):
 
 def build(
     rows: Mapping[str, pd.DataFrame],
-    raw: Path,
+    files: Mapping[str, Path],
     splitting: Splitting,
     *,
     grouped: Mapping[str, str] | None = None,
@@ -48,7 +49,7 @@ def build(
     Parameters
     ----------
     rows : by the set's name, as ``facetell.dataset.layouts.rows`` gives them.
-    raw : folder with the archives of each set in a folder of its name.
+    files : by the set's name its zip, folder of zips, or folder of images.
     grouped : by set how its sources were found; "" or none: nothing tells them but the images.
     launder, harmonise : what is done to the images (``manifest.plan``, ``manifest.look_at``).
 
@@ -58,21 +59,20 @@ def build(
 
     >>> from facetell.dataset.layouts import rows
     >>> from facetell.dataset.rendered import RenderedSet, write_archive
-    >>> raw = Path("raw")
-    >>> (raw / "demo").mkdir(parents=True)
     >>> content = RenderedSet(seed=0, size=32, train=8, valid=4, test=4, singles_per_kind=0)
-    >>> write_archive(raw / "demo/demo.zip", content, workers=1, progress=False)
-    >>> with open_archive(raw / "demo") as archive:
+    >>> write_archive(Path("demo.zip"), content, workers=1, progress=False)
+    >>> with open_files("demo.zip") as archive:
     ...     tables = {"demo": rows("demo", archive)}
-    >>> found = build(tables, raw, Splitting(valid=0.15, test=0.15, seed=0))
+    >>> files = {"demo": Path("demo.zip")}
+    >>> found = build(tables, files, Splitting(valid=0.15, test=0.15, seed=0))
     >>> found.manifest["split"].value_counts().sort_index().to_dict()
     {'test': 4, 'train': 8, 'valid': 4}
     """
     everyone = harmonise or Treatment()
     with ExitStack() as stack:
         # opened before there is much else in memory: reading a listing takes some for a moment
-        archives = {name: stack.enter_context(open_archive(raw / name)) for name in rows}
-        table, aside, hashes = look_at(plan(rows, launder), raw, everyone, workers=workers)
+        archives = {name: stack.enter_context(open_files(files[name])) for name in rows}
+        table, aside, hashes = look_at(plan(rows, launder), files, everyone, workers=workers)
         alike = _alike(table, hashes, archives, everyone)
     rules = {name: (grouped or {}).get(name, "") for name in rows}
     rules |= _frames(table, alike, [name for name, rule in rules.items() if not rule])

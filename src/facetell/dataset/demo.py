@@ -34,7 +34,8 @@ def packed_demo(
     write_archive(raw / "demo/demo.zip", content, workers=workers, progress=False)
     with open_archive(raw / "demo") as archive:
         splitting = Splitting(valid=0, test=0, seed=content.seed)
-        manifest = build({"demo": rows("demo", archive)}, raw, splitting, workers=workers).manifest
+        tables, files = {"demo": rows("demo", archive)}, {"demo": raw / "demo"}
+        manifest = build(tables, files, splitting, workers=workers).manifest
         manifest.to_parquet(folder / "manifest.parquet")
         for split in SPLITS:
             part = manifest[manifest["split"] == split].reset_index(drop=True)

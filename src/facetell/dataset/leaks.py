@@ -113,6 +113,18 @@ def gate(leaks: pd.DataFrame, mode: str, where: str) -> None:
         )
 
 
+def worth(leaks: pd.DataFrame, mode: str, where: str) -> list[str]:
+    """What was done about leaks that did not stop the run; ``where`` they are listed."""
+    real = leaks[~leaks["kind"].isin((*HARMLESS, BOTH_LABELS))]
+    if real.empty or mode == "fail":
+        return []
+    done = {"drop": "left out", "keep": "kept in training"}[mode]
+    return [
+        f"the splits leak: {real['id'].nunique():,} images that show what is in another split are "
+        f"{done} (data.split.leaks={mode}); their {len(real):,} pairs are in {where}"
+    ]
+
+
 def _same_files(
     sha256: "pd.Series[str]", rank: np.ndarray, label: np.ndarray
 ) -> list[tuple[str, int, int, str]]:

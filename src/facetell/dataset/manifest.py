@@ -23,7 +23,7 @@ from facetell.common.parallel import ALONE, CHUNK, in_processes, opened
 from facetell.common.progress import estimating, progress, worked
 from facetell.dataset.copies import BITS, perceptual_hash
 from facetell.dataset.layouts import PRESOCIAL, ROW
-from facetell.images.archive import open_archive
+from facetell.dataset.sources.folder import open_files
 from facetell.images.decoding import FileProperties, Unusable, inspect
 from facetell.images.reencoding import PLATFORMS, Treatment, treatment
 
@@ -120,7 +120,11 @@ def plan(rows: Mapping[str, pd.DataFrame], launder: str | list[str] | None = Non
 
 
 def look_at(
-    rows: pd.DataFrame, raw: Path, harmonise: Treatment | None = None, *, workers: int = 1
+    rows: pd.DataFrame,
+    files: Mapping[str, Path],
+    harmonise: Treatment | None = None,
+    *,
+    workers: int = 1,
 ) -> Looked:
     """Read every image once: its properties, its sha256 and its perceptual hash.
 
@@ -129,7 +133,7 @@ def look_at(
     Parameters
     ----------
     rows : of ``plan``.
-    raw : folder with one folder of archives per set.
+    files : by the set's name its zip, folder of zips, or folder of images.
     workers : processes; the result does not depend on their number.
     """
     everyone = harmonise or Treatment()
@@ -138,18 +142,20 @@ def look_at(
         rows[columns].iloc[at : at + CHUNK].to_dict("records") for at in range(0, len(rows), CHUNK)
     )
     workers = 1 if len(rows) < ALONE else workers
-    results = in_processes(_look, chunks, raw, everyone, workers=workers)
-    with estimating(f"split: look at {len(rows):,} images", len(rows)):
+    results = in_processes(_look, chunks, dict(files), everyone, workers=workers)
+    with estimating(f"look at {len(rows):,} images", len(rows)):
         table, hashes, aside = _collect(rows, progress(results, "images", -(-len(rows) // CHUNK)))
     return Looked(table, aside, hashes)
 
 
-def _look(chunk: list[dict[str, Any]], raw: Path, everyone: Treatment) -> list[tuple[Any, ...]]:
+def _look(
+    chunk: list[dict[str, Any]], files: dict[str, Path], everyone: Treatment
+) -> list[tuple[Any, ...]]:
     """Per image its properties, bytes, sha256 and hash, or why it cannot be used."""
     looked: list[tuple[Any, ...]] = []
     for row in chunk:
         try:
-            data = opened(open_archive, raw / row["set"]).read(row["path"])
+            data = opened(open_files, files[row["set"]]).read(row["path"])
             data = treatment(row, everyone)(data, row["id"])
             properties, pixels = inspect(data)
         except Unusable as reason:

@@ -244,7 +244,8 @@ def test_tree_is_understood_and_every_file_accounted_for(tmp_path, name):
     with open_archive(tmp_path / "mine") as archive:
         listed = listing("folder", archive, tree.hints)
     splitting = Splitting(valid=0.2, test=0.2, seed=0)
-    found = build({"mine": listed.table}, tmp_path, splitting, grouped={"mine": listed.grouped})
+    files, grouped = {"mine": tmp_path / "mine"}, {"mine": listed.grouped}
+    found = build({"mine": listed.table}, files, splitting, grouped=grouped)
     said = account({"mine": listed}, found)
     assert said["understood"] == tree.understood
     assert said["groups"]["number"] == (tree.groups or len(tree.images))

@@ -64,6 +64,12 @@ LAYOUTS: dict[str, Callable[[Archive, Hints], pd.DataFrame]] = {
     "hub": hub.rows,
     "deepfakebench": deepfakebench.rows,
 }
+RECOGNISERS: dict[str, Callable[[Archive], bool]] = {  # sets that show what they are
+    "demo": demo.recognises,
+    "faces140k": faces140k.recognises,
+    "ciplab": ciplab.recognises,
+    "trueface": trueface.recognises,
+}
 RENDERED = ("demo",)  # layouts of archives whose images a program drew
 
 
@@ -80,6 +86,21 @@ class Listing(NamedTuple):
     seen: int
     ignored: dict[str, int]
     warnings: Sequence[str] = ()
+
+
+def recognised(archive: Archive) -> str:
+    """The layout of an archive, as it shows: that of a published set, or else ``folder``.
+
+    >>> import zipfile
+    >>> from facetell.images.archive import open_archive
+    >>> with zipfile.ZipFile("faces.zip", "w") as file:
+    ...     for name in ("training_real/real_1.jpg", "training_fake/easy_1_0101.jpg"):
+    ...         file.writestr(name, b"")
+    >>> with open_archive("faces.zip") as archive:
+    ...     recognised(archive)
+    'ciplab'
+    """
+    return next((name for name, test in RECOGNISERS.items() if test(archive)), "folder")
 
 
 def rows(layout: str, archive: Archive, hints: Hints | None = None) -> pd.DataFrame:

@@ -28,6 +28,12 @@ _COPY = re.compile(r"(?:[ _-]*\(\d+\)|[ _-]+copy)+$")
 _FAKE = re.compile(r"(easy|mid|hard)_\d+_(?!0000)([01]{4})")
 
 
+def recognises(archive: Archive) -> bool:
+    """Whether fakes are named by grade and bits, as in no other set."""
+    keys = (_key(path) for path in archive.names)
+    return any(key and key[0] == "fake" and _FAKE.fullmatch(key[1]) for key in keys)
+
+
 def rows(archive: Archive) -> pd.DataFrame:
     """One row per image, whichever of its copies lies in the fewest folders.
 

@@ -17,6 +17,15 @@ from facetell.images.decoding import Unusable
 FFHQ = 70_000  # photos
 
 
+def recognises(archive: Archive) -> bool:
+    """Whether the three csv files are there, with the columns that only this set has."""
+    for split in SPLITS:
+        name = _listed(archive, split)
+        if name is None or b"label_str" not in archive.read(name, 4096).split(b"\n")[0]:
+            return False
+    return True
+
+
 def rows(archive: Archive) -> pd.DataFrame:
     """One row per line of ``train.csv``, ``valid.csv`` and ``test.csv``."""
     table = pd.concat([_listing(archive, split) for split in SPLITS], ignore_index=True)
@@ -37,8 +46,12 @@ def rows(archive: Archive) -> pd.DataFrame:
     )
 
 
+def _listed(archive: Archive, split: str) -> str | None:
+    return next((name for name in archive.names if name.split("/")[-1] == f"{split}.csv"), None)
+
+
 def _listing(archive: Archive, split: str) -> pd.DataFrame:
-    name = next((name for name in archive.names if name.split("/")[-1] == f"{split}.csv"), None)
+    name = _listed(archive, split)
     if name is None:
         raise UserError(f"{archive.label} has no {split}.csv: is it the 140k archive?")
     try:

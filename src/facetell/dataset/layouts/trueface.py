@@ -103,6 +103,16 @@ class _Row(NamedTuple):
     side: str
 
 
+def recognises(archive: Archive) -> bool:
+    """Whether all fakes are StyleGAN's, and some images came through a social network."""
+    try:
+        table = rows(archive)
+    except UserError:
+        return False
+    fakes = table.loc[table["label"] == 1, "generator"]
+    return fakes.str.startswith("stylegan").all() and bool((table["platform"] != PRESOCIAL).any())
+
+
 def rows(archive: Archive) -> pd.DataFrame:
     """One row per image whose folders tell its class; see the module for what is read where.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A user's own folder of images: packed as it is into one uncompressed zip."""
+"""A user's own folder of images: packed as it is into one uncompressed zip, or read in place."""
 
 import json
 import os
@@ -13,12 +13,13 @@ from facetell.common.files import whole
 from facetell.common.progress import estimating, progress, worked
 from facetell.dataset.census import ARCHIVES, FOREIGN, HEAD, HIDDEN, NESTED, kind_of
 from facetell.dataset.tree import hidden
-from facetell.images.archive import LEFT_OUT
-from facetell.images.decoding import SUFFIXES, looks_like_an_image
+from facetell.images.archive import LARGEST_ENTRY, LEFT_OUT, Archive, open_archive
+from facetell.images.decoding import SUFFIXES, Unusable, looks_like_an_image
 
 LISTINGS = (".csv", ".tsv", ".parquet", ".json", ".jsonl")
 AGAIN = "links to folders that are there already"
 UNREADABLE = "files that may not be read"
+CLOSED = "folders that may not be opened"
 
 
 def fetch(target: Path, *, root: Path) -> None:
@@ -70,6 +71,86 @@ def pack(
             archive.writestr(_entry(LEFT_OUT), json.dumps(dict(sorted(left_out.items()))))
 
 
+class Folder(Archive):
+    """Images and listings below ``root`` as an archive has them, read in place.
+
+    What ``fetch`` would pack is here under the same name, and what it would leave out is counted
+    in ``left_out``. Nothing is copied.
+
+    Raises
+    ------
+    UserError : ``root`` is no folder.
+
+    >>> Path("mine/real").mkdir(parents=True)
+    >>> _ = Path("mine/real/a.jpg").write_bytes(b"")
+    >>> _ = Path("mine/notes.txt").write_bytes(b"words")
+    >>> with Folder("mine") as files:
+    ...     files.names, files.left_out
+    (['real/a.jpg'], {'txt files': 1})
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        root = Path(root)
+        if not root.is_dir():
+            raise UserError(f"there is no folder {root}")
+        self.label, self.folder = str(root), root
+        counts: Counter[str] = Counter()
+        found = {
+            named(path, root): path for path in wanted(root, counts)
+        }
+        self._paths = {name: found[name] for name in sorted(found, key=str.encode)}
+        self._left_out = dict(sorted(counts.items()))
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._paths)
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        return dict(self._left_out)
+
+    def read(self, name: str, size: int = -1) -> bytes:
+        try:
+            path = self._paths[name]
+        except KeyError:
+            raise Unusable("listed, but not in the folder") from None
+        try:
+            if size < 0 and (length := path.stat().st_size) > LARGEST_ENTRY:
+                raise Unusable(f"too large: {length:,} bytes")
+            with open(path, "rb") as file:
+                return file.read(size)
+        except OSError as error:
+            raise Unusable(f"may not be read: {error.strerror or error}") from error
+
+
+def open_files(path: str | Path) -> Archive:
+    """A zip, a folder of zips, or any other folder, for reading in place.
+
+    A folder is one of zips where it has some, and neither folders nor images beside them.
+
+    Raises
+    ------
+    UserError : there is nothing of that name, or as ``open_archive`` does.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return open_archive(path) if _of_zips(path) else Folder(path)
+    if not path.exists():
+        raise UserError(f"there is no folder or archive {path}")
+    return open_archive(path)
+
+
+def _of_zips(folder: Path) -> bool:
+    beside = [path for path in folder.iterdir() if not hidden(path.name)]
+    suffixes = {path.suffix.lower() for path in beside}
+    return ".zip" in suffixes and not (
+        suffixes & {*SUFFIXES, *FOREIGN} or any(path.is_dir() for path in beside)
+    )
+
+
 def named(path: Path, root: Path) -> str:
     """The name in an archive of a file below ``root``."""
     return portable(path.relative_to(root).as_posix())
@@ -79,7 +160,11 @@ def wanted(root: Path, left_out: Counter[str], known: Set[str] = frozenset()) ->
     """Images and listings below ``root``; all else is counted in ``left_out``, but for files whose
     names are ``known``."""
     visited = {root.resolve()}
-    for folder, names, files in os.walk(root, followlinks=True):
+
+    def refused(_: OSError) -> None:
+        left_out[CLOSED] += 1
+
+    for folder, names, files in os.walk(root, onerror=refused, followlinks=True):
         here = Path(folder)
         for name in sorted(names):
             if (here / name).is_symlink() and (where := (here / name).resolve()) in visited:
