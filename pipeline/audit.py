@@ -16,7 +16,7 @@ from facetell.common.labels import CLASSES, SPLITS
 from facetell.common.progress import estimating
 from facetell.common.seeding import seed_of
 from facetell.dataset import audit, summary
-from facetell.images.decoding import decode
+from facetell.images.decoding import decode_inspected
 from facetell.images.loading import fit
 from facetell.images.packed import Packed
 from facetell.images.spectra import RADII
@@ -107,7 +107,7 @@ def groups(
 
 def picture(data: bytes) -> np.ndarray:
     """Pixels as a detector would see them, uint8 (S, S, 3)."""
-    pixels = decode(data)
+    pixels = decode_inspected(data)
     return fit(pixels, min(SIDE, *pixels.shape[:2])).permute(1, 2, 0).numpy()
 
 

@@ -24,7 +24,7 @@ from facetell.common.labels import CLASSES, SPLITS
 from facetell.common.parallel import ALONE, CHUNK, in_processes, opened
 from facetell.common.progress import progress, worked
 from facetell.images import spectra
-from facetell.images.decoding import decode
+from facetell.images.decoding import decode_inspected
 from facetell.images.packed import Packed
 from facetell.metrics.evaluate import evaluate
 from facetell.metrics.intervals import Resamples
@@ -228,7 +228,7 @@ def _measure(
     fine = {name: np.zeros((FINE, FINE)) for name in CLASSES}
     seen = dict.fromkeys(CLASSES, 0)
     for split, place, label in chunk:
-        image = middle(decode(opened(Packed, packed[split]).image(place)))
+        image = middle(decode_inspected(opened(Packed, packed[split]).image(place)))
         values.append(pixel_statistics(image))
         batch = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255
         logs = spectra.cosine(batch)
