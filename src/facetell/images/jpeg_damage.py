@@ -32,6 +32,7 @@ _BEFORE_END = re.compile(r"Corrupt JPEG data: (\d+) extraneous bytes before mark
 END = b"\xff\xd9"
 SOI, EOI, SOS, DHT, DQT, DRI, JFIF = 0xD8, 0xD9, 0xDA, 0xC4, 0xDB, 0xDD, 0xE0
 SEQUENTIAL = (0xC0, 0xC1)  # frames: baseline and extended, both with Huffman codes
+ABOUT = (SOI, *range(0xE0, 0xF0), 0xFE)  # applications' segments, and comments
 FRAMES = (*SEQUENTIAL, 0xC2, 0xC9, 0xCA)
 # so that each change of a coefficient is seen, in flat and in busy blocks: equal small and large
 # steps, and no conversion of colours
@@ -93,11 +94,14 @@ class Scan:
     @classmethod
     def last(cls, data: bytes) -> "Scan":
         """Take a JPEG apart; IndexError or KeyError where that is not possible."""
+        # bytes that belong to nothing may follow what is not about pixels; after a table, say, they
+        # would mean that it was longer, and that what was read of it is shifted
+        marker = SOI
         head, plain, scans, frame, at = [data[:2]], [_NO_CONVERSION], 0, b"", 2
         codes: dict[int, Codes] = {}
         while True:
-            if scans and data[at] != 0xFF:
-                raise IndexError("no marker where a segment between scans ends")
+            if marker not in ABOUT and data[at] != 0xFF:
+                raise IndexError("no marker where a segment ends")
             marker, body, at = _segment(data, at)
             if marker in FRAMES:
                 frame = bytes([marker]) + body
