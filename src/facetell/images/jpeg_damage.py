@@ -11,9 +11,9 @@ Bytes that are left before the end marker are stray only if the scan came to its
 entropy-coded data were overwritten, the decoder may also be done too early, and what is left is
 coded blocks (about half of such damage shows in no other way). That is told apart by two marks of
 the end of a scan, ITU-T T.81, F.1.2.3: unused bits of its last byte are all equal, and a scan that
-came to its end is not followed by whole blocks that end where the bytes do. And what was overwritten
-to the end is filled from before it. Of damage that shows in no other way, about one file in a
-hundred passes for whole; so do flipped bits that libjpeg does not warn of.
+came to its end is not followed by whole blocks that end where the bytes do. And where the end was
+overwritten, what fills it begins before it. Of damage that shows in no other way, about one file in
+a hundred passes for whole, as do all with flipped bits that libjpeg does not warn of.
 """
 
 import re
@@ -123,7 +123,12 @@ class Scan:
             coded, at = data[at : found.start()], found.start()
             if data[at + 1] == EOI:
                 alone = scans == 1 and frame[0] in SEQUENTIAL
-                return cls(b"".join(head), b"".join(plain), coded, _mcu(frame, body, codes) if alone else [])
+                return cls(
+                    b"".join(head),
+                    b"".join(plain),
+                    coded,
+                    _mcu(frame, body, codes) if alone else [],
+                )
             head.append(coded)
             plain.append(coded)
 
