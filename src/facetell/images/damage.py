@@ -77,8 +77,9 @@ def _without_colour(image: Image.Image) -> bool:
     palette = image.palette
     if palette is None:
         return True
-    top = image.getextrema() if image.mode == "P" else image.getextrema()[0]
-    return int(top[1]) >= len(palette.palette) // len(palette.mode)
+    used = np.asarray(image)
+    used = used[..., 0] if image.mode == "PA" else used
+    return int(used.max()) >= len(palette.palette) // len(palette.mode)
 
 
 def _png(image: Image.Image, data: bytes) -> str:

@@ -94,43 +94,23 @@ class Scan:
     @classmethod
     def last(cls, data: bytes) -> "Scan":
         """Take a JPEG apart; IndexError or KeyError where that is not possible."""
-        # bytes that belong to nothing may follow what is not about pixels; after a table, say, they
-        # would mean that it was longer, and that what was read of it is shifted
-        marker = SOI
-        head, plain, scans, frame, at = [data[:2]], [_NO_CONVERSION], 0, b"", 2
+        parts = list(_parts(data))
+        kind, frame = {marker: body for marker, body, _ in parts if marker in FRAMES}.popitem()
+        scans = [body for marker, body, _ in parts if marker == SOS]
+        head, plain = [data[:2]], [_NO_CONVERSION]
         codes: dict[int, Codes] = {}
-        while True:
-            if marker not in ABOUT and data[at] != 0xFF:
-                raise IndexError("no marker where a segment ends")
-            marker, body, at = _segment(data, at)
-            if marker in FRAMES:
-                frame = bytes([marker]) + body
-            elif marker == DHT:
-                codes |= _codes(body)
-            elif marker == JFIF and body[:5] == b"JFIF\0":
-                body = body[:5] + b"\x01" + body[6:]  # its version
-            elif marker == SOS and frame[0] in SEQUENTIAL:
-                body = body[:-3] + b"\x00\x3f\x00"  # the only ones that it can have
-            segment = bytes([0xFF, marker]) + (len(body) + 2).to_bytes(2, "big") + body
+        for marker, body, coded in parts:
+            segment = _written(marker, _undisputed(marker, body, kind)) + coded
             head.append(segment)
             if marker in (*FRAMES, DHT, DRI, SOS):
                 plain.append(segment)
-            if marker != SOS:
-                continue
-            scans += 1
-            if (found := _AFTER_SCAN.search(data, at)) is None:
-                raise IndexError("no marker after a scan")
-            coded, at = data[at : found.start()], found.start()
-            if data[at + 1] == EOI:
-                alone = scans == 1 and frame[0] in SEQUENTIAL
-                return cls(
-                    b"".join(head),
-                    b"".join(plain),
-                    coded,
-                    _mcu(frame, body, codes) if alone else [],
-                )
-            head.append(coded)
-            plain.append(coded)
+            if marker == DHT:
+                codes |= _codes(body)
+        alone = len(scans) == 1 and kind in SEQUENTIAL
+        blocks = _mcu(frame, scans[0], codes) if alone else []
+        last = parts[-1][2]
+        before = [b"".join(one)[: -len(last) or None] for one in (head, plain)]
+        return cls(*before, last, blocks)
 
     def coded(self) -> bytes:
         """The bytes that the decoder uses: the fewest with which it has all that it needs."""
@@ -190,16 +170,45 @@ class Scan:
         return found if len(found) == len(STEPS) else None
 
 
-def _segment(data: bytes, at: int) -> tuple[int, bytes, int]:
-    """The next marker from ``at`` on, its content, and where that ends."""
-    while data[at] != 0xFF:
-        at += 1
-    while data[at] == 0xFF:
-        at += 1
-    if data[at] in (SOI, EOI) or data[at] < 0xC0:
-        raise IndexError("no segment")
-    length = int.from_bytes(data[at + 1 : at + 3], "big")
-    return data[at], data[at + 3 : at + 1 + length], at + 1 + length
+def _parts(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Marker and content of each segment up to the end, and the coded bytes that follow a scan's.
+
+    Bytes that belong to nothing may follow what is not about pixels. After a table, say, they would
+    mean that it was longer, and that what was read of it is shifted.
+    """
+    at, marker, coded = 2, SOI, b""
+    while True:
+        while data[at] != 0xFF:
+            if marker not in ABOUT:
+                raise IndexError("no marker where a segment ends")
+            at += 1
+        while data[at] == 0xFF:
+            at += 1
+        marker = data[at]
+        if marker == EOI and coded:
+            return
+        if marker in (SOI, EOI) or marker < 0xC0:
+            raise IndexError("no segment")
+        end = at + 1 + int.from_bytes(data[at + 1 : at + 3], "big")
+        body, coded, at = data[at + 3 : end], b"", end
+        if marker == SOS:
+            if (found := _AFTER_SCAN.search(data, end)) is None:
+                raise IndexError("no marker after a scan")
+            coded, at = data[end : found.start()], found.start()
+        yield marker, body, coded
+
+
+def _written(marker: int, body: bytes) -> bytes:
+    return bytes([0xFF, marker]) + (len(body) + 2).to_bytes(2, "big") + body
+
+
+def _undisputed(marker: int, body: bytes, frame: int) -> bytes:
+    """A segment's content without what libjpeg warns of and does not use."""
+    if marker == JFIF and body[:5] == b"JFIF\0":
+        return body[:5] + b"\x01" + body[6:]  # its version
+    if marker == SOS and frame in SEQUENTIAL:
+        return body[:-3] + b"\x00\x3f\x00"  # the only ones that it can have
+    return body
 
 
 def _codes(body: bytes) -> Iterator[tuple[int, Codes]]:
@@ -219,7 +228,7 @@ def _codes(body: bytes) -> Iterator[tuple[int, Codes]]:
 
 def _mcu(frame: bytes, scan: bytes, codes: dict[int, Codes]) -> list[tuple[Codes, Codes]]:
     """DC and AC codes of the blocks of an MCU, in their order."""
-    factors = {frame[at]: frame[at + 1] for at in range(7, 7 + 3 * frame[6], 3)}
+    factors = {frame[at]: frame[at + 1] for at in range(6, 6 + 3 * frame[5], 3)}
     blocks = []
     for at in range(1, 1 + 2 * scan[0], 2):
         sampling = factors[scan[at]]
