@@ -119,6 +119,10 @@ def jpegs() -> dict[str, Kind]:
         "comment": (data[:2] + segment(0xFE, b"\xff\x00\x80 \x1b[31m") + body, "", data),
         "two_pictures": (mpo, "", encoded(image, "JPEG", quality=90)),
         "two_pictures_cut": (mpo[:-500], "", encoded(image, "JPEG", quality=90)),
+        # as in films of cameras: the tables of the standard are meant
+        "without_tables": (
+            data[: data.index(b"\xff\xc4")] + data[data.index(b"\xff\xda") :], "", data
+        ),
         # the decoder makes some up
         "zeroed": (over(data, middle, bytes(400)), "broken", None),
         "zeroed_to_the_end": (over(data, len(data) - 402, bytes(400)), "broken", None),
@@ -128,15 +132,12 @@ def jpegs() -> dict[str, Kind]:
         "grey_cut_and_closed": (grey[: len(grey) // 2] + END, "broken", None),
         "cmyk_cut_and_closed": (cmyk[: len(cmyk) // 2] + END, "broken", None),
         "progressive_cut_and_closed": (waves[: len(waves) * 2 // 3] + END, "broken", None),
-        "bytes_lost": (data[:middle] + data[middle + 60 :], "broken", None),
+        "bytes_lost": (data[:middle] + data[middle + 300 :], "broken", None),
         "restart_lost": (restarts[:first] + restarts[first + 2 :], "broken", None),
         "restart_wrong": (over(restarts, first, b"\xff\xd5"), "broken", None),
         "marker_in_scan": (over(data, middle, b"\xff\xe5\x00\x20"), "broken", None),
         "quantisation_shifted": (data[: table + 9] + b"\x0d" + data[table + 9 :], "broken", None),
         "mpo_cut_and_closed": (mpo[:middle] + END, "broken", None),
-        "huffman_missing": (
-            data[: data.index(b"\xff\xc4")] + data[data.index(b"\xff\xda") :], "broken", None
-        ),
         "twelve_bits": (over(data, data.index(b"\xff\xc0") + 4, b"\x0c"), "not an image", None),
         "header_only": (data[:start], "broken", None),
         "claims_more_rows": (
@@ -213,11 +214,12 @@ def pngs() -> dict[str, Kind]:
 
 def others() -> dict[str, Kind]:
     image = photo()
-    gif, bmp, webp = encoded(image, "GIF"), encoded(image, "BMP"), encoded(image, "WEBP")
+    gif, bmp = encoded(image, "GIF"), encoded(image, "BMP")
+    webp = encoded(image, "WEBP", lossless=True)
     tiff = encoded(image, "TIFF")
     deflated = encoded(image, "TIFF", compression="tiff_adobe_deflate")
     inside = encoded(image, "TIFF", compression="jpeg")
-    film = {kind: encoded(image, kind, save_all=True, append_images=[photo(2)])
+    film = {kind: encoded(image, kind, save_all=True, append_images=[photo(2)], lossless=True)
             for kind in ("GIF", "PNG", "WEBP")}  # fmt: skip
     half = webp[: len(webp) // 4 * 2]
     closed = half[:4] + struct.pack("<I", len(half) - 8) + half[8:16]
@@ -296,7 +298,7 @@ def test_pixels_are_those_of_the_intact_image_or_there_is_a_reason(name, looked,
     expected = np.asarray(Image.open(io.BytesIO(intact)).convert("RGB"))
     for found in (pixels_of(data), decode(data), decode_inspected(data)):
         np.testing.assert_array_equal(found, expected)
-    np.testing.assert_array_equal(read_photo(path, SIDE).pixels, fit(expected, SIDE))
+    np.testing.assert_array_equal(read_photo(path, SIDE).pixels, fit(expected.copy(), SIDE))
     assert table.loc[HERE.format(name), "width"] == 96
 
 

@@ -8,8 +8,8 @@ Names that users gave (of photos, sets, generators, platforms, models) may hold 
 import os
 import re
 import sys
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Callable, Iterable
+from functools import cache, partial
 from itertools import accumulate
 from pathlib import Path
 
@@ -22,9 +22,11 @@ if "MPLBACKEND" not in os.environ and "matplotlib.pyplot" not in sys.modules:
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, fontManager, get_font
 from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter
 
 from facetell.common.errors import printable
 from facetell.common.files import whole
@@ -165,6 +167,23 @@ def finished(axis: Axes, given: Axes | None) -> Axes:
     return axis
 
 
+def _clear_of_formulas(figure: Figure) -> None:
+    """Make every text of a figure legible."""
+    for text in figure.findobj(Text):
+        said = text.get_text()
+        if FORMULA not in said and (shown := _escaped(said)) != said:
+            text.set_text(shown)
+    for axis in figure.findobj(Axis):  # which set the texts at their ticks anew when they are drawn
+        for formatter in (axis.get_major_formatter(), axis.get_minor_formatter()):
+            if isinstance(formatter, FuncFormatter):  # as ``set_yticks`` makes of labels
+                formatter.func = partial(_tick, formatter.func)
+
+
+def _tick(text: Callable[[float, int | None], str], at: float, place: int | None) -> str:
+    """The text of a tick, legible."""
+    return _escaped(text(at, place))
+
+
 def save(figure: Figure, path: str | Path) -> None:
     """Write and close. The suffix says the format; without one there is a PNG and a PDF.
 
@@ -172,10 +191,7 @@ def save(figure: Figure, path: str | Path) -> None:
     ``legible`` does, but for the formulas with which matplotlib numbers logarithmic axes.
     """
     path = Path(path)
-    for text in figure.findobj(Text):
-        said = text.get_text()
-        if FORMULA not in said and (shown := _escaped(said)) != said:
-            text.set_text(shown)
+    _clear_of_formulas(figure)
     for suffix in [path.suffix] if path.suffix else FORMATS:
         with whole(path.with_suffix(suffix)) as temporary:
             figure.savefig(temporary, metadata=METADATA.get(suffix))

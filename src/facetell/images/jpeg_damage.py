@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether a JPEG's pixels are those that were encoded, or the decoder had to make up a part.
 
-libjpeg decodes damaged files as far as it can and only warns. Three of its warnings do not touch
+libjpeg decodes damaged files as far as it can and only warns. Four of its warnings do not touch
 the pixels: bytes that belong to nothing between the parts of the header or between the last pixel
-and the end marker, a JFIF version that it does not know, and spectral parameters that a sequential
-scan does not use. Cameras write such files. So the file is decoded again without what it warns of:
-if no warning is left, the pixels are those that were encoded.
+and the end marker, a JFIF version that it does not know, spectral parameters that a sequential scan
+does not use, and a part of a colour profile that is out of place. Cameras write such files. So the
+file is decoded again without what it warns of: if no warning is left, the pixels are those that
+were encoded.
 
 Bytes that are left before the end marker are stray only if the scan came to its end. Where
 entropy-coded data were overwritten, the decoder may also be done too early, and what is left is
@@ -13,7 +14,10 @@ coded blocks (about half of such damage shows in no other way). That is told apa
 the end of a scan, ITU-T T.81, F.1.2.3: unused bits of its last byte are all equal, and a scan that
 came to its end is not followed by whole blocks that end where the bytes do. And where the end was
 overwritten, what fills it begins before it. Of damage that shows in no other way, about one file in
-a hundred passes for whole, as do all with flipped bits that libjpeg does not warn of.
+a hundred passes for whole.
+
+Some damage makes libjpeg say nothing at all, such as flipped bits. What a disk loses is often
+zeroed, and long runs of zeros are found.
 """
 
 import re
@@ -26,11 +30,12 @@ import simplejpeg
 
 HARMLESS = re.compile(
     r"\d+ extraneous bytes before marker 0x(?!d[0-7])"  # restart markers are within the pixels
-    r"|unknown JFIF revision|Invalid SOS parameters for sequential"
+    r"|unknown JFIF revision|Invalid SOS parameters for sequential|bad ICC marker"
 )
 _BEFORE_END = re.compile(r"Corrupt JPEG data: (\d+) extraneous bytes before marker 0xd9")
 END = b"\xff\xd9"
-SOI, EOI, SOS, DHT, DQT, DRI, JFIF = 0xD8, 0xD9, 0xDA, 0xC4, 0xDB, 0xDD, 0xE0
+ZEROS = bytes(64)  # as coded pixels, some blocks, all of whose coefficients would be the same
+SOI, EOI, SOS, DHT, DQT, DRI, JFIF, PROFILE = 0xD8, 0xD9, 0xDA, 0xC4, 0xDB, 0xDD, 0xE0, 0xE2
 SEQUENTIAL = (0xC0, 0xC1)  # frames: baseline and extended, both with Huffman codes
 ABOUT = (SOI, *range(0xE0, 0xF0), 0xFE)  # applications' segments, and comments
 FRAMES = (*SEQUENTIAL, 0xC2, 0xC9, 0xCA)
@@ -57,10 +62,15 @@ def damage(data: bytes) -> str:
     'Corrupt JPEG data: premature end of data segment'
     """
     said = warning(data)
-    if not HARMLESS.search(said):
+    known = not said or HARMLESS.search(said)
+    if not known or not (said or ZEROS in data):
         return said
     try:
         scan = Scan.last(data)
+        if scan.zeroed():
+            return "zeros among the coded pixels"
+        if not said:
+            return ""
         return said if scan.leaves_blocks() else warning(scan.head + scan.coded() + END)
     except (IndexError, KeyError):  # the header says less than it should
         return said
@@ -111,6 +121,16 @@ class Scan:
         last = parts[-1][2]
         before = [b"".join(one)[: -len(last) or None] for one in (head, plain)]
         return cls(*before, last, blocks)
+
+    def zeroed(self) -> bool:
+        """Whether zeros were written over coded pixels; they may stand for blocks that are flat."""
+        if not self.blocks or ZEROS not in self.data:
+            return False
+        flat = all(
+            any((length, 0) in codes and codes[length, 0] == 0 for length in range(1, 17))
+            for codes in {id(codes): codes for block in self.blocks for codes in block}.values()
+        )
+        return not flat and ZEROS in self.coded()
 
     def coded(self) -> bytes:
         """The bytes that the decoder uses: the fewest with which it has all that it needs."""
@@ -208,6 +228,8 @@ def _undisputed(marker: int, body: bytes, frame: int) -> bytes:
         return body[:5] + b"\x01" + body[6:]  # its version
     if marker == SOS and frame in SEQUENTIAL:
         return body[:-3] + b"\x00\x3f\x00"  # the only ones that it can have
+    if marker == PROFILE:
+        return body.replace(b"ICC_PROFILE", b"not a profile")
     return body
 
 
