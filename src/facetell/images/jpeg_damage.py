@@ -119,8 +119,8 @@ class Scan:
         alone = len(scans) == 1 and kind in SEQUENTIAL
         blocks = _mcu(frame, scans[0], codes) if alone else []
         last = parts[-1][2]
-        before = [b"".join(one)[: -len(last) or None] for one in (head, plain)]
-        return cls(*before, last, blocks)
+        before, said = (b"".join(one).removesuffix(last) for one in (head, plain))
+        return cls(before, said, last, blocks)
 
     def zeroed(self) -> bool:
         """Whether zeros were written over coded pixels; they may stand for blocks that are flat."""
