@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from facetell.common.figure_style import save
+from facetell.common.figure_style import legible, save
 from facetell.common.files import write_json
 from facetell.common.labels import SPLITS
 from facetell.common.progress import estimating
@@ -59,11 +59,13 @@ def described(manifest: pd.DataFrame, data: Data) -> dict[str, Any]:
 def draw_audit(name: str, found: audit.Measured, areas: dict[str, dict[str, float]]) -> None:
     """What the audit found, and the spectra of both classes."""
     if areas:
-        title = f"How well shortcuts predict the label: {name} ({len(found.table):,} images)"
+        title = (
+            f"How well shortcuts predict the label: {legible(name)} ({len(found.table):,} images)"
+        )
         save(draw.shortcuts(areas, audit.LIMIT, title), paths.DATA_FIGURES / "shortcuts.png")
     rings = audit.rings(found)
     if all(len(values) for values in rings.values()):  # a small sample may lack a class
-        figure = draw.spectrum(rings, found.cosines, f"Spectrum of luma: {name}")
+        figure = draw.spectrum(rings, found.cosines, f"Spectrum of luma: {legible(name)}")
         save(figure, paths.DATA_FIGURES / "spectrum.png")
 
 
@@ -72,15 +74,15 @@ def draw_samples(manifest: pd.DataFrame, opened: dict[str, Packed]) -> None:
     read = reader(opened)
     for key, mine in manifest[manifest["split"].isin(SPLITS)].groupby("set"):
         shown = {
-            f"{group.label}\n{group.generator}".strip().replace("_", " "): group.pictures
+            f"{group.label}\n{legible(group.generator)}".strip().replace("_", " "): group.pictures
             for group in samples.groups(mine, read)
         }
-        title = f"{key}: first images of each group"
+        title = f"{legible(key)}: first images of each group"
         save(draw.gallery(shown, title), paths.DATA_FIGURES / f"gallery_{key}.png")
         faces = [image for group in shown.values() for image in group.get("train", [])[:2]]
         if faces:
             rows = through(faces[:PER_AUGMENTATION])
-            figure = draw.augmented(rows, f"{key}: augmentations")
+            figure = draw.augmented(rows, f"{legible(key)}: augmentations")
             save(figure, paths.DATA_FIGURES / f"augmentations_{key}.png")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from facetell.common.errors import UserError
+from facetell.common.errors import in_words, print_anything
 from facetell.common.lifetime import Ended, end_with, signals_end
 from pipeline.run_time import noted
 
@@ -18,17 +18,23 @@ said: list[str] = []  # why it ends
 
 
 def run(main: Callable[..., None]) -> None:
-    """Call a stage with the command line's arguments; a user's error is one line, no traceback."""
+    """Call a stage with the command line's arguments.
+
+    A user's error, or a file that cannot be read or written, is one line and no traceback.
+    """
+    print_anything()
     try:
         with (
             signals_end(lambda name: say(f"ended by {name}")),
             noted([Path(sys.argv[0]).stem, *sys.argv[1:]]),
         ):
             main(*sys.argv[1:])
-    except UserError as error:
-        sys.exit(f"facetell: {error}")
     except (KeyboardInterrupt, Ended) as reason:
         sys.exit(getattr(reason, "status", INTERRUPTED))
+    except Exception as error:
+        if (line := in_words(error)) is None:
+            raise
+        sys.exit(f"facetell: {line}")
 
 
 def end_with_dvc() -> None:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """facetell explain: one's own photo as in the evaluation, and one clear error for bad input."""
 
+import errno
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from torch import nn
 
 import facetell.app.photo as photo
 from facetell.app.command_line import main
+from facetell.common.errors import printable
 from facetell.dataset.rendered import RenderedSet, plan, render
 from facetell.evaluation.perturbations.degradation import blur
 from facetell.explain import explain
@@ -131,6 +134,8 @@ def test_several_photos_are_several_figures(weights, face, tmp_path, capsys):
         (["absent.jpg"], "cannot read absent.jpg"),
         (["."], "cannot read ."),
         (["broken.jpg"], "broken.jpg cannot be used: broken"),
+        (["zeroed.jpg"], "zeroed.jpg cannot be used: broken: "),
+        (["closed.jpg"], "closed.jpg cannot be used: broken: Corrupt JPEG data: premature end"),
         (["text.jpg"], "text.jpg cannot be used: not an image"),
         (["face.jpg", "--layers", "conv9"], "no layer 'conv9'"),
         (["face.jpg", "--methods", "gradcamera"], "there is no method 'gradcamera'; there are"),
@@ -143,7 +148,10 @@ def test_several_photos_are_several_figures(weights, face, tmp_path, capsys):
 )
 def test_bad_input_is_one_line_and_no_figure(arguments, message, weights, face, tmp_path, capsys):
     whole = face.read_bytes()
+    middle = len(whole) * 3 // 4
     Path("broken.jpg").write_bytes(whole[: len(whole) // 2])
+    Path("zeroed.jpg").write_bytes(whole[:middle] + bytes(90) + whole[middle + 90 :])
+    Path("closed.jpg").write_bytes(whole[:middle] + b"\xff\xd9")
     Path("text.jpg").write_text("no image")
     assert main(["explain", str(weights), *arguments]) == 1
     said = capsys.readouterr()
@@ -157,3 +165,63 @@ def test_weights_that_are_none(face, capsys):
     Path("w.safetensors").write_bytes(io.BytesIO(b"none").getvalue())
     assert main(["explain", "w.safetensors", str(face)]) == 1
     assert "not a facetell weights file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["pay$$day.jpg", "x" * 236 + ".jpg", "日本語.jpg", "gr\udcfc\udcdf.jpg", "a b\x1b[31m.jpg"],
+)
+def test_a_photo_may_have_any_name(name, weights, face, capsys):
+    path = Path(name)
+    try:
+        path.write_bytes(face.read_bytes())
+    except (OSError, UnicodeError):  # this system does not take the name
+        return
+    assert main(["explain", str(weights), name]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith(f"{printable(name)}: ")
+    assert len(said.out.splitlines()) == 2
+    assert "Glyph" not in said.err
+    (figure,) = Path.cwd().glob("*_explained.png")
+    assert figure.name.startswith(path.stem[:50])
+    assert main(["explain", str(weights), name, "--out", "out.pdf", "--blur"]) == 0
+    assert main(["explain", str(weights), name, "face.jpg", "--out", "out.svg"]) == 0
+    assert len(list(Path.cwd().glob("out_*.svg"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("out", "says"),
+    [
+        ("face.jpg/x.png", "cannot write face.jpg/x.png: "),
+        ("folder.png", "cannot write folder.png: "),
+        ("y" * 260 + ".png", "give it a shorter name"),
+    ],
+)
+def test_a_figure_that_cannot_be_written_is_one_line(out, says, weights, face, capsys):
+    Path("folder.png").mkdir()
+    assert main(["explain", str(weights), str(face), "--out", out]) == 1
+    said = capsys.readouterr().err
+    assert says.replace("/", os.sep) in said
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("what", ["export", "explain"])
+def test_a_read_only_folder_is_one_line(what, weights, face, capsys, monkeypatch):
+    def refuse(self, *args, **kwargs):
+        raise OSError(errno.EROFS, "Read-only file system", str(self))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    more = [str(face)] if what == "explain" else ["out/x.onnx"]
+    assert main([what, str(weights), *more]) == 1
+    said = capsys.readouterr().err
+    assert "Read-only file system; it cannot be written there: name another place" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_photo_that_may_not_be_read_is_one_line(weights, face, capsys, monkeypatch):
+    def refuse(self):
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert main(["explain", str(weights), str(face)]) == 1
+    assert f"cannot read {face}: Permission denied; get the right to it" in capsys.readouterr().err

@@ -23,7 +23,7 @@ from facetell.common.errors import UserError
 from facetell.common.labels import SPLITS
 from facetell.dataset.layouts import rows
 from facetell.images.archive import LARGEST_ENTRY, open_archive
-from facetell.images.decoding import Unusable, decode, inspect
+from facetell.images.decoding import Unusable, decode, decode_inspected, inspect
 from facetell.images.packed import Packed
 from pipeline import compose
 from pipeline import pack as pack_stage
@@ -357,7 +357,9 @@ def test_odd_images_reach_the_packed_files(tmp_path):
     assert sorted(ids) == sorted(f"folder/{name}" for name in names)
     packed = Packed(tmp_path / "data/packed/train.arrow")
     for at in range(len(packed)):
-        assert decode(packed.image(at)).shape == (96, 96, 3)
+        seen = decode_inspected(packed.image(at))
+        assert seen.shape == (96, 96, 3)
+        np.testing.assert_array_equal(seen, decode(packed.image(at)))
 
 
 @pytest.mark.parametrize("name", sorted(set(ODD) - {"turned.jpg", "black_white.png"}))
@@ -438,7 +440,7 @@ def test_no_damage_raises_anything_but_unusable():
             changed = bytearray(data)
             for at in random.integers(2, min(len(data), 700), size=random.integers(1, 6)):
                 changed[at] = random.integers(256)
-            for function in (decode, inspect):
+            for function in (decode, decode_inspected, inspect):
                 try:
                     function(bytes(changed))
                 except Unusable as reason:

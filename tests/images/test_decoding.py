@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from support import encoded, picture
 
-from facetell.images.decoding import Unusable, decode, inspect, jpeg_quality
+from facetell.images.decoding import Unusable, decode, decode_inspected, inspect, jpeg_quality
 
 GRADIENT = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (48, 1))
 RGB = np.stack([GRADIENT, GRADIENT[:, ::-1], GRADIENT // 2], axis=2)
@@ -105,5 +105,6 @@ def test_quality_does_not_depend_on_the_order_of_the_table():
 def test_the_fast_decoder_gives_the_pixels_of_pillow(options):
     data = picture(3, (57, 43), **options)
     expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-    assert (decode(data) == expected).all()
-    assert decode(data).flags.writeable
+    for function in (decode, decode_inspected):
+        assert (function(data) == expected).all()
+        assert function(data).flags.writeable

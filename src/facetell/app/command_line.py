@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from facetell.common.errors import UserError
+from facetell.common.errors import in_words, print_anything, printable
 
 WEIGHTS = "weights of a detector, models/NAME.safetensors"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one sub-command; returns the exit status. A user's error is one line on stderr.
+    """Run one sub-command; returns the exit status.
+
+    A user's error, or a file that cannot be read or written, is one line on stderr.
 
     ``argv`` are the arguments after the command's name; None: those of the process.
 
@@ -29,10 +31,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     for add in COMMANDS:
         add(commands)
     arguments = parser.parse_args(argv)
+    print_anything()
     try:
         arguments.run(arguments)
-    except UserError as error:
-        print("facetell:", " ".join(str(error).split()), file=sys.stderr)
+    except Exception as error:
+        if (line := in_words(error)) is None:
+            raise
+        print("facetell:", " ".join(line.split()), file=sys.stderr)
         return 1
     return 0
 
@@ -63,7 +68,7 @@ def export(arguments: argparse.Namespace) -> None:
     largest = to_onnx(arguments.weights, target)
     files = [path for path in (target, data_file(target)) if path.exists()]
     size = sum(path.stat().st_size for path in files) / 1e6
-    what = f"{' and '.join(map(str, files))}: {size:.1f} MB"
+    what = f"{' and '.join(map(printable, files))}: {size:.1f} MB"
     print(f"{what}, differs from PyTorch by {largest:.1e} (at most {TOLERANCE:.0e})")
 
 
@@ -121,7 +126,7 @@ def explain(arguments: argparse.Namespace) -> None:
         blurred=arguments.blur,
     ):
         for warning in found.photo.warnings:
-            print(f"facetell: warning: {found.photo.path}: {warning}", file=sys.stderr)
+            print(f"facetell: warning: {printable(found.photo.path)}: {warning}", file=sys.stderr)
         print("\n".join(found.lines()))
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A user's own photo: verdict, and where the detector looked, as in the evaluation."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,8 @@ import torch
 from matplotlib.figure import Figure
 from scipy.special import expit
 
-from facetell.common.errors import UserError
-from facetell.common.figure_style import save
+from facetell.common.errors import UserError, printable, remedied
+from facetell.common.figure_style import legible, save
 from facetell.common.machine import device
 from facetell.evaluation.perturbations.degradation import blur
 from facetell.explain import INPUT, METHODS, defined_methods, explain
@@ -26,6 +27,7 @@ from facetell.report.figures.sheets import methods_side_by_side
 
 FIGURES = (".png", ".pdf", ".svg")
 SIGMAS = (1.0, 2.0)  # px of the network's input, those of the UIUC report
+LONGEST_STEM = 180  # bytes of a photo's name in that of its figure; systems take 255 in all
 SEEN = 2 / 3  # of the photo's area: if the network sees less, the user is told
 
 
@@ -50,10 +52,10 @@ class Explained:
         """A verdict a line, with P(fake) and the threshold that it was compared with."""
         first, *others = self.rows
         limit = float(expit(first.threshold))
-        lines = [f"{self.photo.path}: {first.verdict}, P(fake) {first.score:.3f} "
+        lines = [f"{printable(self.photo.path)}: {first.verdict}, P(fake) {first.score:.3f} "
                  f"(fake from {limit:.3f} on)"]  # fmt: skip
         lines += [f"  {row.name}: {row.verdict}, P(fake) {row.score:.3f}" for row in others]
-        return [*lines, f"  figure: {self.target}"]
+        return [*lines, f"  figure: {printable(self.target)}"]
 
 
 def explain_photos(
@@ -111,10 +113,11 @@ def read_photo(path: Path, size: int) -> Photo:
     try:
         pixels = decode(path.read_bytes())
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+        raise UserError(f"cannot read {printable(path)}: {remedied(error)}") from error
     except Unusable as reason:
         raise UserError(
-            f"{path} cannot be used: {reason}; give a whole JPEG, PNG, WebP, BMP, TIFF or GIF"
+            f"{printable(path)} cannot be used: {reason}; give a whole JPEG, PNG, WebP, BMP, TIFF "
+            "or GIF"
         ) from reason
     return Photo(path, fit(pixels, size), tuple(_unlike(pixels.shape[0], pixels.shape[1], size)))
 
@@ -138,20 +141,28 @@ def _unlike(height: int, width: int, size: int) -> Iterator[str]:
 def _targets(photos: Sequence[Path], out: Path | None) -> list[Path]:
     """A file for each photo."""
     if out is not None and out.suffix.lower() not in FIGURES:
-        raise UserError(f"{out}: a figure is one of {', '.join(f'*{end}' for end in FIGURES)}")
+        raise UserError(
+            f"{printable(out)}: a figure is one of {', '.join(f'*{end}' for end in FIGURES)}"
+        )
     if out is None:
-        targets = [Path(f"{photo.stem}_explained.png") for photo in photos]
+        targets = [Path(f"{_fitting(photo.stem)}_explained.png") for photo in photos]
     elif len(photos) == 1:
         targets = [out]
     else:
-        targets = [out.with_stem(f"{out.stem}_{photo.stem}") for photo in photos]
+        targets = [out.with_stem(f"{out.stem}_{_fitting(photo.stem)}") for photo in photos]
     for index, target in enumerate(targets):
         if target in targets[:index]:
             raise UserError(
-                f"two photos are named {photos[index].stem} and would both be written to {target}; "
+                f"two photos are named {printable(photos[index].stem)} and would both be written "
+                f"to {printable(target)}; "
                 "explain them one at a time, each with its --out"
             )
     return targets
+
+
+def _fitting(stem: str) -> str:
+    """What a figure's name takes over of a photo's: the first bytes of one that is very long."""
+    return os.fsdecode(os.fsencode(stem)[:LONGEST_STEM])
 
 
 def _cheap(detector: Detector, images: torch.Tensor) -> list[str]:
@@ -187,7 +198,8 @@ def _figure(
     rows: list[Example], methods: Sequence[str], by_layer: bool, model: str, photo: str
 ) -> Figure:
     limit = float(expit(rows[0].threshold))
-    title = f"{photo}: {rows[0].verdict} to {model}\nverdict: fake from P(fake) = {limit:.2f} on"
+    verdict = f"{legible(photo)}: {rows[0].verdict} to {legible(model)}"
+    title = f"{verdict}\nverdict: fake from P(fake) = {limit:.2f} on"
     if by_layer:
         return every_layer(rows, methods[0], title)
     at = [layer for maps in rows[0].maps.values() for layer in maps]

@@ -7,18 +7,19 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from facetell.common.errors import UserError
+from facetell.common.errors import REMEDIES, UserError, printable, remedied
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+LONGEST_STEM = 200  # bytes
 
 
 @contextmanager
@@ -27,7 +28,7 @@ def whole(path: str | Path) -> Iterator[Path]:
 
     Raises
     ------
-    UserError : the disk is full; ``path`` is as it was before.
+    UserError : the disk is full, or the place may not be written; ``path`` is as it was before.
 
     >>> with whole("new/notes.txt") as temporary:
     ...     temporary.write_text("all of it")
@@ -36,27 +37,38 @@ def whole(path: str | Path) -> Iterator[Path]:
     'all of it'
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     # the suffix stays last: writers such as matplotlib choose the format by it
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    _clear(path)
+    temporary = path.with_name(f".{_short(path)}.{os.getpid()}.part{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _clear(path)
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        if error.errno not in FULL:
+        if error.errno in FULL:
+            raise UserError(
+                f"cannot write {printable(path)}: {os.strerror(error.errno)}; make room and run "
+                "again, what was there before is unchanged"
+            ) from error
+        files = (temporary, path, *path.parents)
+        ours = error.filename is None or Path(os.fsdecode(error.filename)) in files
+        if not ours or error.errno not in REMEDIES:
             raise
-        raise UserError(
-            f"cannot write {path}: {os.strerror(error.errno)}; make room and run again, what was "
-            "there before is unchanged"
-        ) from error
+        raise UserError(f"cannot write {printable(path)}: {remedied(error)}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # such as that the name is too long
+            temporary.unlink(missing_ok=True)
+
+
+def _short(path: Path) -> str:
+    """The stem, or what stands for one that leaves no room for more in a name of 255 bytes."""
+    stem = os.fsencode(path.stem)
+    return path.stem if len(stem) <= LONGEST_STEM else hashlib.sha256(stem).hexdigest()
 
 
 def _clear(path: Path) -> None:
     """Remove what writers of ``path`` left that were killed; those of living processes stay."""
-    for left in path.parent.glob(f".{glob.escape(path.stem)}.*.part{path.suffix}"):
+    for left in path.parent.glob(f".{glob.escape(_short(path))}.*.part{glob.escape(path.suffix)}"):
         writer = left.name.removesuffix(f".part{path.suffix}").rsplit(".", 1)[-1]
         if writer.isdigit() and not psutil.pid_exists(int(writer)):
             left.unlink(missing_ok=True)

@@ -26,7 +26,7 @@ from facetell.common.parallel import ALONE, CHUNK, in_processes, opened
 from facetell.common.progress import progress, worked
 from facetell.dataset.sources.folder import open_files
 from facetell.images import spectra
-from facetell.images.decoding import decode
+from facetell.images.decoding import decode_inspected
 from facetell.images.packed import Packed
 from facetell.images.reencoding import Treatment, treatment
 from facetell.metrics.evaluate import evaluate
@@ -291,7 +291,7 @@ def _measure(
     fine = {name: np.zeros((FINE, FINE)) for name in CLASSES}
     seen = dict.fromkeys(CLASSES, 0)
     for key, label in chunk:
-        image = middle(decode(read(key)))
+        image = middle(decode_inspected(read(key)))
         values.append(pixel_statistics(image))
         batch = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255
         logs = spectra.cosine(batch)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from facetell.common.labels import CLASSES, SPLITS
-from facetell.images.decoding import decode
+from facetell.images.decoding import decode_inspected
 from facetell.images.loading import fit
 
 PER_SPLIT = 4  # images of a group
@@ -55,5 +55,5 @@ def groups(manifest: pd.DataFrame, read: Callable[[Mapping[str, Any]], bytes]) -
 
 def picture(data: bytes) -> np.ndarray:
     """Pixels as a detector would see them, uint8 (S, S, 3), S at most ``SIDE``."""
-    pixels = decode(data)
+    pixels = decode_inspected(data)
     return fit(pixels, min(SIDE, *pixels.shape[:2])).permute(1, 2, 0).numpy()

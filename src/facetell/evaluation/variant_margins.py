@@ -8,7 +8,7 @@ import torch
 
 from facetell.common.progress import progress, worked
 from facetell.evaluation.predictions import CONTROL
-from facetell.images.decoding import decode
+from facetell.images.decoding import decode_inspected
 from facetell.images.loading import Images, fit, scoring_batches, to_unit
 from facetell.models.detector import Detector
 from facetell.models.inference import evaluating, margin_of, to_numpy
@@ -95,7 +95,7 @@ def _with_twins(
     at = [index for index, twin in enumerate(twins) if twin]
     if not at:
         return None
-    pixels = torch.stack([fit(decode(twin), size) for twin in twins if twin])
+    pixels = torch.stack([fit(decode_inspected(twin), size) for twin in twins if twin])
     replaced = clean.copy()
     replaced[at] = to_numpy(margin_of(detector, to_unit(pixels, device)))
     return replaced

@@ -2,17 +2,23 @@
 """Image bytes to upright 8-bit RGB, whatever a camera, phone or web page made of them.
 
 Anything that cannot be turned into pixels faithfully raises ``Unusable`` with the reason, so that
-the ``split`` stage can set the image aside instead of a later stage crashing on it.
+the ``split`` stage can set the image aside instead of a later stage crashing on it. Decoders go on
+where a file is damaged and make up what is missing, so ``decode`` and ``inspect`` look for that
+(``facetell.images.damage``). Damage to what does not touch the pixels, such as EXIF data, is of no
+consequence. The content says what an image is; its name does not matter.
 """
 
 import hashlib
 import io
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 import simplejpeg
 from PIL import Image, ImageOps
+
+from facetell.images.damage import made_up, without_extras
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
@@ -38,6 +44,20 @@ _SUBSAMPLINGS = {  # by the sampling factors of luma (across, down), chroma havi
     (1, 2): "4:4:0",
     (4, 1): "4:1:1",
 }
+# how files begin that are often met under an image's name
+_BEGINNINGS = (
+    (b"\xff\xd8\xff", "begins as JPEG: cut off or damaged?"),
+    (b"\x89PNG", "begins as PNG: cut off or damaged?"),
+    (b"GIF8", "begins as GIF: cut off or damaged?"),
+    (b"BM", "begins as BMP: cut off or damaged?"),
+    (b"II*\0", "begins as TIFF: cut off or damaged?"),
+    (b"MM\0*", "begins as TIFF: cut off or damaged?"),
+    (b"%PDF", "PDF"),
+    (b"PK\3\4", "ZIP archive"),
+    (b"\0\5\x16\7", "metadata of macOS, not the image"),
+    (b"version https://git-lfs", "pointer of Git LFS, not the image"),
+)
+_HEIF = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"avif": "AVIF", b"avis": "AVIF"}
 
 
 class Unusable(Exception):
@@ -68,19 +88,26 @@ def decode(data: bytes) -> np.ndarray:
 
     Raises
     ------
-    Unusable : empty, broken, truncated, too large, too small, or of an unknown format.
+    Unusable : empty, broken, truncated, too large, too small, or of an unknown format; also where a
+        decoder made up a part of the pixels.
 
     >>> buffer = io.BytesIO()
     >>> Image.new("RGB", (40, 30), "red").save(buffer, "PNG")
     >>> decode(buffer.getvalue()).shape
     (30, 40, 3)
     """
+    return np.array(_upright_rgb(_open(data), data))  # a copy: torch wants memory that it may write
+
+
+def decode_inspected(data: bytes) -> np.ndarray:
+    """As ``decode``, in half of the time, for packed images only: ``inspect`` has accepted them, so
+    it is not asked again whether they are whole."""
     image = _open(data)
-    if image.format == "JPEG" and image.mode == "RGB" and image.getexif().get(ORIENTATION, 1) == 1:
-        # the usual case: the same decoder and the same pixels as Pillow's, in half of the time
+    if image.format == "JPEG" and image.mode == "RGB" and _exif(image).get(ORIENTATION, 1) == 1:
+        # the usual case: the same decoder and the same pixels as Pillow's
         with suppress(ValueError):
             return simplejpeg.decode_jpeg(data, "RGB", strict=True)
-    return np.array(_upright_rgb(image))  # a copy: torch wants memory that it may write
+    return np.array(_upright_rgb(image))
 
 
 def inspect(data: bytes) -> tuple[FileProperties, Image.Image]:
@@ -88,7 +115,7 @@ def inspect(data: bytes) -> tuple[FileProperties, Image.Image]:
 
     Raises
     ------
-    Unusable : as ``decode`` does, and where a part of a JPEG is missing.
+    Unusable : as ``decode`` does.
 
     >>> image = Image.new("RGB", (40, 30), "red")
     >>> buffer = io.BytesIO()
@@ -99,11 +126,9 @@ def inspect(data: bytes) -> tuple[FileProperties, Image.Image]:
     """
     image = _open(data)
     kind, mode = str(image.format), image.mode
-    upright = _upright_rgb(image)
-    if kind in ("JPEG", "MPO"):
-        _strictly(data)
+    upright = _upright_rgb(image, data)
     # only now: Pillow reads part of this with the pixels
-    exif = "exif" in image.info or len(image.getexif()) > 0
+    exif = "exif" in image.info or len(_exif(image)) > 0
     tables = getattr(image, "quantization", None) if kind == "JPEG" else None
     properties = FileProperties(
         *upright.size,
@@ -125,14 +150,6 @@ def looks_like_an_image(head: bytes) -> bool:
     """
     Image.init()
     return any((accept := Image.OPEN[kind][1]) and bool(accept(head)) for kind in FORMATS)
-
-
-def _strictly(data: bytes) -> None:
-    """Refuse a JPEG of which the decoder had to make up a part: Pillow does not pass that on."""
-    try:
-        simplejpeg.decode_jpeg(data, "GRAY", strict=True)
-    except ValueError as error:
-        raise Unusable(f"broken: {str(error)[:80]}") from error
 
 
 def _digest(tables: dict[int, list[int]]) -> str:
@@ -168,11 +185,14 @@ def _open(data: bytes) -> Image.Image:
     if not data:
         raise Unusable("empty file")
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = _identified(data)
     except Image.DecompressionBombError as error:
         raise Unusable("too large: more pixels than Pillow opens") from error
     except Exception as error:
-        raise Unusable("not an image, or of an unknown format") from error
+        seems = _seems(data)
+        raise Unusable(
+            "not an image, or of an unknown format" + (f" ({seems})" if seems else "")
+        ) from error
     if image.width * image.height > LARGEST:
         raise Unusable(f"too large: {image.width}x{image.height} px")
     if min(image.size) < SMALLEST:
@@ -180,21 +200,76 @@ def _open(data: bytes) -> Image.Image:
     return image
 
 
-def _upright_rgb(image: Image.Image) -> Image.Image:
+def _identified(data: bytes) -> Image.Image:
+    """The image, not yet decoded; if need be without what does not touch its pixels."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of sizes, which we look at, and of extras
+        try:
+            return Image.open(io.BytesIO(data), formats=FORMATS)
+        except Image.DecompressionBombError:
+            raise
+        except Exception:
+            if (bare := without_extras(data)) is None:
+                raise
+            return Image.open(io.BytesIO(bare), formats=FORMATS)
+
+
+def _seems(data: bytes) -> str:
+    """What a file is that cannot be opened, as far as its first bytes tell."""
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIF:
+        return f"{_HEIF[data[8:12]]}: convert it to JPEG or PNG"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "begins as WebP: cut off or damaged?"
+    text = data[:500].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if b"<svg" in text:
+        return "SVG: convert it to PNG"
+    if text.startswith((b"<!doctype html", b"<html")):
+        return "HTML: a web page, not the image"
+    return next((kind for begins, kind in _BEGINNINGS if data.startswith(begins)), "")
+
+
+def _exif(image: Image.Image) -> Image.Exif:
+    """What the camera says; empty where it cannot be read."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return image.getexif()
+        except Exception:  # of many kinds, on damaged data
+            return Image.Exif()
+
+
+def _upright_rgb(image: Image.Image, data: bytes | None = None) -> Image.Image:
+    """The pixels; refused if a part was made up, where the file's ``data`` are given."""
     try:
-        image.load()
-        image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I") or image.mode == "F":
-            return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
-        if "A" in image.getbands() or "transparency" in image.info:
-            image = image.convert("RGBA")
-            white = Image.new("RGBA", image.size, "white")
-            return Image.alpha_composite(white, image).convert("RGB")
-        return image.convert("RGB")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image.load()
+            said = made_up(image, data) if data is not None else ""
+            upright = _rgb(_upright(image))
     except Exception as error:  # Pillow's decoders raise many kinds on damaged data
-        raise Unusable(
-            f"broken: {str(error).splitlines()[0][:80] if str(error) else error!r}"
-        ) from error
+        said = str(error) or repr(error)
+        raise Unusable(f"broken: {said.splitlines()[0][:80]}") from error
+    if said:
+        raise Unusable(f"broken: {said[:80]}")
+    return upright
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as its EXIF data say, if they can be read."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # of many kinds, on damaged data
+        return image
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+    if "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
 
 
 def _eight_bits(samples: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional as F
 from facetell.common.distributed import ALONE, World
 from facetell.common.machine import memory_format, pins_memory
 from facetell.common.seeding import seed_of
-from facetell.images.decoding import decode
+from facetell.images.decoding import decode_inspected
 from facetell.images.packed import Packed
 
 Sampling = Literal["random", "person"]
@@ -53,7 +53,7 @@ class Images(Dataset):
         return len(self.packed)
 
     def __getitem__(self, index: int) -> tuple[int, torch.Tensor, int]:
-        pixels = fit(decode(self.packed.image(index)), self.size)
+        pixels = fit(decode_inspected(self.packed.image(index)), self.size)
         return index, pixels, int(self.packed.labels[index])
 
 

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from facetell.common.errors import UserError, brief
+from facetell.common.errors import UserError, brief, printable, remedied
 from facetell.models.detector import Card, Detector, load
 
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
@@ -58,14 +58,12 @@ def to_onnx(weights: Path, target: Path, inline: int = INLINE) -> float:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # a folder, not files.whole: a graph names its data file, so both need their final names
-        with TemporaryDirectory(prefix=f".{target.stem}.", dir=target.parent) as folder:
+        with TemporaryDirectory(prefix=".export.", dir=target.parent) as folder:
             draft = Path(folder) / target.name
             largest = write_and_compare(weights, detector, card, draft, inline)
             publish(draft, target)
     except OSError as error:
-        raise UserError(
-            f"cannot write {target} ({error.strerror or error}); name a target on a disk with room"
-        ) from error
+        raise UserError(f"cannot write {printable(target)}: {remedied(error)}") from error
     return largest
 
 

@@ -8,11 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
-from facetell.common.figure_style import CLASS_COLOURS, plt
+from facetell.common.figure_style import CLASS_COLOURS, legible, plt
 from facetell.common.labels import CLASSES
 from facetell.dataset.audit import SPECTRAL, WORDS
 from facetell.metrics import intervals
 
+LONGEST = 24  # characters of a group's name
 DECIBEL = 10 / np.log(10)  # of a natural logarithm of power
 
 
@@ -43,7 +44,8 @@ def gallery(samples: Mapping[str, Mapping[str, list[np.ndarray]]], title: str) -
                     axis.set_title(split, fontsize=10, loc="left")
                 if not images and number == 0:
                     axis.text(0.5, 0.5, "none", ha="center", va="center", fontsize=8)
-        axes[row, 0].set_ylabel(group, fontsize=8, rotation=0, ha="right", va="center")
+        said = "\n".join(legible(line, LONGEST) for line in group.split("\n"))
+        axes[row, 0].set_ylabel(said, fontsize=8, rotation=0, ha="right", va="center")
     figure.suptitle(title, fontsize=11)
     return figure
 

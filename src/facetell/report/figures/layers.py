@@ -7,7 +7,7 @@ from textwrap import fill
 import numpy as np
 from matplotlib.figure import Figure, SubFigure
 
-from facetell.common.figure_style import TALLEST, WIDTH, plt
+from facetell.common.figure_style import TALLEST, WIDTH, legible, plt
 from facetell.explain.registry import is_signed
 from facetell.explain.survey.examples import Example
 from facetell.report.figures.maps import (
@@ -111,7 +111,7 @@ def _block(
     axes = part.subplots(len(rows), wide + 1, squeeze=False)
     for row, example in enumerate(rows):
         draw_image(axes[row, 0], example)
-        said = f"{fill(example.name, 16)}\n{example.group}\n{probability(example.score)}"
+        said = f"{legible(fill(example.name, 16))}\n{example.group}\n{probability(example.score)}"
         axes[row, 0].set_ylabel(
             said, fontsize=SMALL, rotation=0, ha="right", va="center", labelpad=4
         )

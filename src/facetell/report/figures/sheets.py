@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from facetell.common.figure_style import WIDTH, grid, plt
+from facetell.common.figure_style import WIDTH, grid, legible, plt
 from facetell.explain.maps import INPUT
 from facetell.explain.registry import is_signed
 from facetell.explain.survey.examples import GROUPS, Example
@@ -122,7 +122,7 @@ def methods_side_by_side(examples: Sequence[Example], layer: str, title: str) ->
 
 def _verdict(example: Example) -> str:
     """Which image, what it is and what it was taken for."""
-    return f"{fill(example.name, 20)}\n{example.group}\n{probability(example.score)}"
+    return f"{legible(fill(example.name, 20))}\n{example.group}\n{probability(example.score)}"
 
 
 def _pairs(
