@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,18 +37,23 @@ class Preprocessing:
     interpolation: str | None = None
     source: str = ""
 
-    def in_words(self) -> str:
-        """One line: the values, where they are from, and what is done differently here."""
+    def in_words(self, used: "Preprocessing") -> str:
+        """One line: the values of the weights, who says so, and what is ``used`` instead."""
         if not self.source:
             return (
-                "nothing says what images the weights were trained on: mean and std are 0.5, "
-                "unless the recipe sets them"
+                "nothing says what images the weights were trained on: here they have mean "
+                f"{_list(used.mean)}, std {_list(used.std)}; set both in the recipe if not right"
             )
         size = f"{self.image_size} px, " if self.image_size else ""
-        words = f"trained on images of {size}mean {_list(self.mean)}, std {_list(self.std)}"
+        words = f"weights for images of {size}mean {_list(self.mean)}, std {_list(self.std)}"
+        otherwise = []
+        if (used.mean, used.std) != (self.mean, self.std):
+            otherwise.append(f"the recipe has mean {_list(used.mean)}, std {_list(used.std)}")
+        if used.image_size != self.image_size and self.image_size:
+            otherwise.append(f"the recipe has {used.image_size} px")
         if self.interpolation not in (None, HERE):
-            words += f", scaled by {self.interpolation} interpolation (here all are {HERE})"
-        return f"{words}, says {self.source}"
+            otherwise.append(f"they were scaled by {self.interpolation} interpolation, here {HERE}")
+        return "; ".join([f"{words} ({self.source})", *otherwise])
 
 
 def preprocessing_of(network: str, pretrained: bool | str | None) -> Preprocessing:
@@ -55,8 +61,8 @@ def preprocessing_of(network: str, pretrained: bool | str | None) -> Preprocessi
 
     Parameters
     ----------
-    network : a key for ``facetell.models.build``; with a tag (``vit_tiny_patch16_224.augreg_in21k``)
-        it names one of several published weights.
+    network : a key for ``facetell.models.build``; with a tag (``efficientnet_b1.ft_in1k``) it names
+        one of several published weights.
     pretrained : as in a recipe. False or None: random weights. True: those of timm's hub, whose
         configuration timm has. A path: what the file says of itself, as a detector of facetell
         does, else the ``config.json`` beside it, as timm's hub has it for the same architecture,
@@ -79,6 +85,7 @@ def preprocessing_of(network: str, pretrained: bool | str | None) -> Preprocessi
     return _of_config(config, f"timm's configuration of {_name(config)}") or Preprocessing()
 
 
+@cache
 def _config(network: str) -> dict[str, Any]:
     """timm's configuration of a network, or of the one that a definition of ours is made from."""
     if not timm.is_model(network):

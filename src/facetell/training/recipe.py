@@ -142,9 +142,13 @@ class Recipe:
         >>> recipe.preprocessing("resnet50").mean, recipe.preprocessing("mixer_b16_224").mean
         ((0.485, 0.456, 0.406), (0.5, 0.5, 0.5))
         """
-        stated = {"image_size": self.image_size, "mean": self.mean, "std": self.std}
-        stated = {name: value for name, value in stated.items() if value is not None}
-        return replace(preprocessing_of(network, self.pretrained), **stated)
+        trained = preprocessing_of(network, self.pretrained)
+        return replace(
+            trained,
+            image_size=self.image_size,
+            mean=trained.mean if self.mean is None else self.mean,
+            std=trained.std if self.std is None else self.std,
+        )
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], where: str, network: str | None = None) -> "Recipe":

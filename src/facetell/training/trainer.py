@@ -134,11 +134,11 @@ def initial_detector(job: Job, device: torch.device, say: Say = silent) -> Detec
             f"{error}. The weights are for images of {trained.image_size} px, and image_size is "
             f"{recipe.image_size}: with null it is theirs"
         ) from error
-    if recipe.pretrained:
-        say(f"{job.title}: {trained.in_words()}")
     if recipe.head_epochs and not head_of(network):
         raise UserError(f"head_epochs: {job.network} does not say what its classifier is")
     images = recipe.preprocessing(job.network)
+    if recipe.pretrained:
+        say(f"{job.title}: {trained.in_words(images)}")
     detector = Detector(network, images.mean, images.std).to(device)
     return detector.to(memory_format=memory_format(device))
 
