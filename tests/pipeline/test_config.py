@@ -115,8 +115,8 @@ def test_fine_tuning_takes_size_mean_and_std_of_the_weights(model):
     images = recipe.preprocessing(network)
     assert (images.mean, images.std) == (trained.mean, trained.std)
     assert recipe.image_size == trained.image_size or not trained.source
-    own = composed(f"model={model}", "data=faces140k", "data.recipe=finetune",
-                   "data.image_size=96", f"+models.{model}.finetune.mean=[0.1,0.2,0.3]")  # fmt: skip
+    mean = f"+models.{model}.finetune.mean=[0.1,0.2,0.3]"
+    own = composed(f"model={model}", "data.recipe=finetune", "data.image_size=96", mean)
     images = train.recipe(own, model).preprocessing(network)
     assert (images.image_size, images.mean) == (96, (0.1, 0.2, 0.3))
     assert images.std == trained.std
