@@ -166,7 +166,6 @@ def test_recipes_of_conf_state_what_is_published_only():
     shared = yaml.safe_load((ROOT / "conf/config.yaml").read_text(encoding="utf-8"))["recipes"]
     assert not any({"mean", "std"} & set(one) for one in shared.values())
     for path in (ROOT / "conf/model").glob("*.yaml"):
-        for model in (
-            yaml.safe_load(path.read_text(encoding="utf-8")).get("models") or {}
-        ).values():
+        stated = yaml.safe_load(path.read_text(encoding="utf-8")).get("models", {})
+        for model in stated.values():
             assert not {"mean", "std"} & set(model["finetune"]), path

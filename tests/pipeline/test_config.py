@@ -163,3 +163,5 @@ def test_user_paths_mean_the_same_in_a_queued_run(monkeypatch):
     monkeypatch.setenv("DVC_ROOT", "/work/space")
     assert paths.user_path("../a.zip") == Path("/work/space/../a.zip")
     assert paths.user_path("/b.zip") == Path("/b.zip")
+    assert paths.user_path("~/c.zip") == Path.home() / "c.zip"
+    assert paths.user_path("~nobody_is_called_so/d") == Path("/work/space/~nobody_is_called_so/d")
