@@ -2,6 +2,7 @@
 """Where each file of the pipeline lies, relative to the repository; dvc.yaml has the same paths."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from facetell.common.labels import SPLITS
@@ -86,4 +87,7 @@ def curve(name: str) -> Path:
 
 def user_path(path: str | Path) -> Path:
     """A path as the user meant it: relative to the repository, not to a queued run's copy."""
-    return Path(os.environ.get("DVC_ROOT", ".")) / Path(path).expanduser()
+    meant = Path(path)
+    with suppress(RuntimeError):  # ~name of no user: a file that is called so
+        meant = meant.expanduser()
+    return Path(os.environ.get("DVC_ROOT", ".")) / meant

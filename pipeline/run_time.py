@@ -137,7 +137,9 @@ class Plan:
         if found is None or not found["cost"].get("seconds"):
             return None
         recipe = self.settings.recipe(model)
-        same = all(found["recipe"].get(name) == recipe[name] for name in ("epochs", "image_size"))
+        # a size of null is that of the weights, which the same model had
+        wanted = {name: recipe[name] for name in ("epochs", "image_size")}
+        same = all(value in (None, found["recipe"].get(name)) for name, value in wanted.items())
         return float(found["cost"]["seconds"]) if same else None
 
     def _slower(self) -> float:

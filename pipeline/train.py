@@ -25,7 +25,8 @@ from pipeline.stage import run
 
 def recipe(settings: Settings, model: str) -> Recipe:
     """The recipe of the run for one model, checked."""
-    return Recipe.of(settings.recipe(model), f"recipe {settings.data.recipe} of {model}")
+    where = f"recipe {settings.data.recipe} of {model}"
+    return Recipe.of(settings.recipe(model), where, settings.network(model))
 
 
 def main(model: str) -> None:
@@ -65,21 +66,22 @@ def learn(model: str) -> None:
     fitted = train(job, state=state, engine=engine)
     if not current().first:
         return
-    weights = paths.weights(model)
+    weights, images = paths.weights(model), plan.preprocessing(job.network)
     card = Card(
         network=job.network,
         width=plan.width,
         options=dict(plan.options),
         image_size=plan.image_size,
-        mean=plan.mean,
-        std=plan.std,
+        mean=images.mean,
+        std=images.std,
         threshold=fitted.threshold,
         data=train_set.fingerprint,
     )
     save(fitted.detector, card, weights)
     cost = fitted.cost | {"disk_mib": round(weights.stat().st_size / 2**20, 1)}
     start = {"start": sha256(Path(plan.pretrained))} if isinstance(plan.pretrained, str) else {}
-    write_json(paths.training(model), {"recipe": asdict(plan), "cost": cost} | start)
+    used = asdict(plan) | {"mean": images.mean, "std": images.std}
+    write_json(paths.training(model), {"recipe": used, "cost": cost} | start)
     write_csv(paths.training_log(model), pd.DataFrame(fitted.log), digits=6)
     with whole(paths.epochs(model)) as path:
         _watched(fitted, test_set).to_parquet(path, index=False)

@@ -49,8 +49,16 @@ def test_there_are_commands():
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda c: f"{c.name} {' '.join(c.words)}"[:80])
 def test_command(command, monkeypatch, tmp_path):
     monkeypatch.chdir(ROOT)
-    program, *arguments = command.words
+    program, *arguments = without_variables(command.words, monkeypatch)
     CHECKS[program](arguments, monkeypatch, tmp_path)
+
+
+def without_variables(words, monkeypatch):
+    """The words of a command after its settings of variables, which hold for it."""
+    number = next(at for at, word in enumerate(words) if not re.match(r"[A-Z]+=", word))
+    for word in words[:number]:
+        monkeypatch.setenv(*word.split("=", 1))
+    return words[number:]
 
 
 def dvc(arguments, monkeypatch, tmp_path):

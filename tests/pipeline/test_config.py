@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Configuration: what is committed is what conf/ composes to, and stages declare what they use."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from support import ROOT
 
 from facetell.evaluation.perturbations import suite
 from facetell.models import build, parameter_count
+from facetell.models.preprocessing import preprocessing_of
 from pipeline import paths, train
 from pipeline.compose import compose as write_params
 from pipeline.settings import Settings
@@ -99,8 +101,33 @@ RECIPES = {
 def test_recipes_of_the_reports(model):
     settings = composed(f"model={model}", "data=faces140k")
     recipe = train.recipe(settings, model)
-    assert {name: getattr(recipe, name) for name in RECIPES[model]} == RECIPES[model]
+    images = recipe.preprocessing(settings.network(model))
+    used = asdict(recipe) | {"mean": images.mean, "std": images.std}
+    assert {name: used[name] for name in RECIPES[model]} == RECIPES[model]
     assert recipe.label_smoothing == 0
+
+
+@pytest.mark.parametrize("model", sorted(set(MODELS) - {"all", "starter"}))
+def test_fine_tuning_takes_size_mean_and_std_of_the_weights(model):
+    settings = composed(f"model={model}", "data=faces140k", "data.recipe=finetune")
+    recipe, network = train.recipe(settings, model), settings.network(model)
+    trained = preprocessing_of(network, True)
+    images = recipe.preprocessing(network)
+    assert (images.mean, images.std) == (trained.mean, trained.std)
+    assert recipe.image_size == trained.image_size or not trained.source
+    mean = f"+models.{model}.finetune.mean=[0.1,0.2,0.3]"
+    own = composed(f"model={model}", "data.recipe=finetune", "data.image_size=96", mean)
+    images = train.recipe(own, model).preprocessing(network)
+    assert (images.image_size, images.mean) == (96, (0.1, 0.2, 0.3))
+    assert images.std == trained.std
+
+
+def test_a_model_file_copied_from_another_has_the_facts_of_its_own_weights():
+    copied = plain("model=resnet50", "data=faces140k", "data.recipe=finetune")
+    copied["models"]["copy"] = copied["models"]["resnet50"] | {"network": "vit_tiny_patch16_384"}
+    settings = Settings.of(copied)
+    images = train.recipe(settings, "copy").preprocessing(settings.network("copy"))
+    assert (images.image_size, images.mean, images.std) == (384, (0.5,) * 3, (0.5,) * 3)
 
 
 def test_weights_of_a_file_are_the_same_file_in_a_queued_run(monkeypatch):
@@ -136,3 +163,5 @@ def test_user_paths_mean_the_same_in_a_queued_run(monkeypatch):
     monkeypatch.setenv("DVC_ROOT", "/work/space")
     assert paths.user_path("../a.zip") == Path("/work/space/../a.zip")
     assert paths.user_path("/b.zip") == Path("/b.zip")
+    assert paths.user_path("~/c.zip") == Path.home() / "c.zip"
+    assert paths.user_path("~nobody_is_called_so/d") == Path("/work/space/~nobody_is_called_so/d")

@@ -75,7 +75,6 @@ def test_what_is_stored_of_a_recipe_is_plain_json():
     recipe = Recipe.of(GOOD | {"augment": ["s0"], "options": {"zero_init": True}}, "here")
     stored = json.loads(json.dumps(asdict(recipe)))
     assert list(stored)[:5] == ["image_size", "epochs", "batch_size", "lr", "micro_batch"]
-    assert stored["mean"] == [0.5, 0.5, 0.5]
     assert Recipe.of(stored, "here") == recipe
 
 

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from support.networks import HALF
 from support.training import CPU, RECIPE, run, same
 
 from facetell.common.errors import UserError
@@ -69,7 +70,7 @@ def test_a_batch_of_one_trains_as_reported_for_rcnn(packed_set, tmp_path):
 
 
 def test_the_head_alone_is_trained_first(packed_set, tmp_path):
-    start = Detector(build("mobilenetv2_100", image_size=64), RECIPE.mean, RECIPE.std)
+    start = Detector(build("mobilenetv2_100", image_size=64), HALF, HALF)
     torch.save(start.network.state_dict(), tmp_path / "start.pt")
     recipe = dataclasses.replace(RECIPE, pretrained=str(tmp_path / "start.pt"))
     frozen = dataclasses.replace(recipe, epochs=1, head_epochs=1)

@@ -2,7 +2,7 @@
 """A training recipe: every setting of a training, with what it means and what it may be."""
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
@@ -11,11 +11,13 @@ from pydantic_core import PydanticCustomError
 
 from facetell.common.validation import checked
 from facetell.images.loading import Sampling
+from facetell.models.preprocessing import Preprocessing, preprocessing_of
 from facetell.training.augmentations import AUGMENTATIONS
 
 OptimizerName = Literal["sgd", "adam", "adamw", "nadam"]
 ScheduleName = Literal["plateau", "onecycle", "cosine", "constant"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+USUAL_SIZE = 224  # px, of networks for ImageNet
 
 
 def _from_list(value: Any) -> Any:
@@ -126,18 +128,40 @@ class Recipe:
     head_epochs: Annotated[int, Field(ge=0)] = 0
     """In so many first epochs only the classifier is trained, then everything."""
 
-    mean: Rgb = (0.5, 0.5, 0.5)
-    """Subtracted from RGB in [0, 1], before the network."""
+    mean: Rgb | None = None
+    """Subtracted from RGB in [0, 1], before the network. Null: what the weights were trained with,
+    0.5 for random ones."""
 
-    std: PositiveRgb = (0.5, 0.5, 0.5)
-    """What RGB is divided by after that."""
+    std: PositiveRgb | None = None
+    """What RGB is divided by after that. Null: as for ``mean``."""
+
+    def preprocessing(self, network: str) -> Preprocessing:
+        """How images are prepared for a network: as the recipe says, else as its weights want it.
+
+        >>> recipe = Recipe(image_size=64, epochs=1, batch_size=8, lr=0.1, pretrained=True)
+        >>> recipe.preprocessing("resnet50").mean, recipe.preprocessing("mixer_b16_224").mean
+        ((0.485, 0.456, 0.406), (0.5, 0.5, 0.5))
+        """
+        trained = preprocessing_of(network, self.pretrained)
+        return replace(
+            trained,
+            image_size=self.image_size,
+            mean=trained.mean if self.mean is None else self.mean,
+            std=trained.std if self.std is None else self.std,
+        )
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any], where: str) -> "Recipe":
+    def of(cls, settings: Mapping[str, Any], where: str, network: str | None = None) -> "Recipe":
         """A recipe of plain settings, where lists stand for tuples.
+
+        With a ``network``, ``image_size`` may be null: the size of the images that its weights were
+        trained on, and 224 px where there is none.
 
         Raises
         ------
         UserError : ``where`` and every setting that is unknown, missing or not allowed.
         """
+        if network is not None and settings.get("image_size") is None:
+            trained = preprocessing_of(network, settings.get("pretrained")).image_size
+            settings = {**settings, "image_size": trained or USUAL_SIZE}
         return checked(cls, settings, where)

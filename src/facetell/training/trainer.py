@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from facetell.common.distributed import ALONE, World, current
 from facetell.common.errors import UserError
@@ -22,6 +23,7 @@ from facetell.metrics.ranking import auc, best_threshold
 from facetell.models.detector import Detector
 from facetell.models.factory import build, head_of, parameter_count
 from facetell.models.inference import margins
+from facetell.models.preprocessing import preprocessing_of
 from facetell.models.pretrained import load_weights
 from facetell.training.augmentations import augmentation
 from facetell.training.checkpoint import Checkpoint, History, State, owner_of
@@ -122,6 +124,27 @@ def initial_detector(job: Job, device: torch.device, say: Say = silent) -> Detec
         network does not say what that is.
     """
     recipe = job.recipe
+    trained = preprocessing_of(job.network, recipe.pretrained)
+    try:
+        network = _initial_network(job, say)
+    except UserError as error:
+        if not trained.fixed_size or trained.image_size == recipe.image_size:
+            raise
+        raise UserError(
+            f"{error}. The weights are for images of {trained.image_size} px, and image_size is "
+            f"{recipe.image_size}: with null it is theirs"
+        ) from error
+    if recipe.head_epochs and not head_of(network):
+        raise UserError(f"head_epochs: {job.network} does not say what its classifier is")
+    images = recipe.preprocessing(job.network)
+    if recipe.pretrained:
+        say(f"{job.title}: {trained.in_words(images)}")
+    detector = Detector(network, images.mean, images.std).to(device)
+    return detector.to(memory_format=memory_format(device))
+
+
+def _initial_network(job: Job, say: Say) -> nn.Module:
+    recipe = job.recipe
     network = build(
         job.network,
         width=recipe.width,
@@ -135,10 +158,7 @@ def initial_detector(job: Job, device: torch.device, say: Say = silent) -> Detec
             f"{job.title}: weights of {recipe.pretrained}"
             + (f"; from random ones: {', '.join(fresh)}" if fresh else "")
         )
-    if recipe.head_epochs and not head_of(network):
-        raise UserError(f"head_epochs: {job.network} does not say what its classifier is")
-    detector = Detector(network, recipe.mean, recipe.std).to(device)
-    return detector.to(memory_format=memory_format(device))
+    return network
 
 
 class Trainer:
