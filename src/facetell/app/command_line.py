@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from facetell.common.errors import in_words, print_anything, printable
+from facetell.common.errors import UserError, in_words, print_anything, printable
 
 WEIGHTS = "weights of a detector, models/NAME.safetensors"
 
@@ -215,8 +215,7 @@ def audit(arguments: argparse.Namespace) -> None:
         write_json(arguments.json, found.said)
     if arguments.html:
         write_text(arguments.html, page(found))
-    encoding = sys.stdout.encoding or "utf-8"  # which may lack letters of the user's names
-    print(as_text(found).encode(encoding, "backslashreplace").decode(encoding))
+    print(as_text(found))
     if error := found.said.get("error"):
         raise UserError(error)
 

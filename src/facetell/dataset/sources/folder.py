@@ -95,9 +95,7 @@ class Folder(Archive):
             raise UserError(f"there is no folder {root}")
         self.label, self.folder = str(root), root
         counts: Counter[str] = Counter()
-        found = {
-            named(path, root): path for path in wanted(root, counts)
-        }
+        found = {named(path, root): path for path in wanted(root, counts)}
         self._paths = {name: found[name] for name in sorted(found, key=str.encode)}
         self._left_out = dict(sorted(counts.items()))
 
