@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from facetell.common.figure_style import legible, save
-from facetell.common.files import write_json
+from facetell.common.files import read_json, write_json
 from facetell.common.labels import SPLITS
 from facetell.common.progress import estimating
 from facetell.common.seeding import seed_of
@@ -53,6 +53,7 @@ def described(manifest: pd.DataFrame, data: Data) -> dict[str, Any]:
         harmonised=data.harmonise,
         aside=pd.read_csv(paths.SET_ASIDE),
         leaks=pd.read_csv(paths.LEAKS),
+        files=read_json(paths.FILES),
     )
 
 

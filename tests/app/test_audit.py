@@ -8,11 +8,15 @@ import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from support import folder_entries, picture, separable, write_zip
 
 from facetell.app.audit import _name, audit
 from facetell.app.command_line import main
+from facetell.common.errors import UserError
 from facetell.common.labels import SPLITS
 from facetell.dataset.audit import SPECTRAL
 from facetell.dataset.layouts import recognised
@@ -249,7 +253,56 @@ def test_what_folders_do_not_say_can_be_said(tmp_path, capsys):
     assert main(["audit", str(path), "--classes", "camera"]) == 1
     assert "'camera' is not like real=NAME" in capsys.readouterr().err
     assert main(["audit", str(tmp_path / "nothing")]) == 1
-    assert "there is no folder or archive" in capsys.readouterr().err
+    assert "there is no file or folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
+def test_a_table_is_judged_where_its_images_lie(tmp_path, suffix):
+    entries = folder_entries({"train": 4, "test": 3}, separable)
+    home = tree(tmp_path / "faces", entries)
+    rows = pd.DataFrame({"file": list(entries)})
+    rows["target"] = [int("/fake/" in name) for name in entries]
+    rows["split"] = [name.split("/")[0] for name in entries]
+    rows.loc[len(rows)] = ["train/real/nowhere.jpg", 0, "train"]
+    table = tmp_path / f"lists/faces{suffix}"
+    table.parent.mkdir()
+    if suffix == ".parquet":
+        rows.to_parquet(table)
+    else:
+        rows.to_csv(table, index=False, sep="\t" if suffix == ".tsv" else ",", encoding="utf-8")
+    before = sorted(tmp_path.rglob("*"))
+    status, said = run(
+        *(tmp_path, table, "--root", str(home), "--columns", "path=file", "label=target"),
+        *("--classes", "real=0", "fake=1"),
+    )
+    assert status == 0
+    assert sorted(set(tmp_path.rglob("*")) - {tmp_path / "found.json"}) == before
+    assert said["understood"] == {"train": {"real": 5, "fake": 4}, "test": {"real": 3, "fake": 3}}
+    assert said["files"] == {"seen": 14, "images": 14, "set_aside": 0, "ignored": {}}
+    assert "1 images are listed, but are not there" in said["warnings"]
+    with pytest.raises(UserError, match="has no column path"):
+        audit(table)
+
+
+def test_parquet_files_that_hold_images_are_judged_where_they_lie(tmp_path):
+    def image(number: int, kind: str) -> dict[str, object]:
+        return {"bytes": picture(number, kind=kind), "path": f"{number}.{kind}"}
+
+    for part, split in enumerate(("train", "test")):
+        images = [image(10 * part + number, "PNG") for number in range(8)]
+        rows = pa.table({"image": images, "label": ["real", "fake"] * 4})
+        (tmp_path / "shards/data").mkdir(parents=True, exist_ok=True)
+        pq.write_table(rows, tmp_path / f"shards/data/{split}-00000-of-00001.parquet")
+    (tmp_path / "shards/README.md").write_text("what it is", encoding="utf-8")
+    status, said = run(tmp_path, tmp_path / "shards")
+    assert status == 0
+    assert said["understood"] == {name: {"real": 4, "fake": 4} for name in ("train", "test")}
+    assert said["files"] == {"seen": 17, "images": 16, "set_aside": 0, "ignored": {"md files": 1}}
+    one = tmp_path / "shards/data/train-00000-of-00001.parquet"
+    assert audit(one).said["understood"] == {"train": {"real": 4, "fake": 4}}
+    one.write_bytes(one.read_bytes()[:100])
+    with pytest.raises(UserError, match="is not a Parquet file or is cut off"):
+        audit(one)
 
 
 def test_published_sets_are_recognised(tmp_path):
@@ -259,6 +312,10 @@ def test_published_sets_are_recognised(tmp_path):
         "ciplab": {"training_real/real_1.jpg": b"", "training_fake/easy_1_0101.jpg": b""},
         "trueface": {"PreSocial/Real/1.png": b"", "PreSocial/StyleGAN2/Fake/2.png": b"",
                      "Facebook/StyleGAN2/Fake/2_FB.png": b""},
+        "deepfakebench": {"rgb/UADFV/fake/1/001.png": b"", "lists/UADFV.json": json.dumps(
+            {"UADFV": {"UADFV_Fake": {"train": {"1": {
+                "label": "UADFV_Fake", "frames": ["UADFV/fake/1/001.png"]}}}}}
+        ).encode()},
         "folder": {"real/1.png": b"", "fake/stylegan2/2.png": b"", "index.csv": b"file,label\n",
                    "train.csv": b"path,label\n"},
     }  # fmt: skip

@@ -12,6 +12,11 @@ SETS = {
     "drawn": {"layout": "demo"},
     "made": {"layout": "folder", "render": {"seed": 0}},
 }
+FILES = {
+    "groups": {"number": 5, "rule": "persons that the set names"},
+    "effective": {"train": 4, "valid": 0, "test": 3},
+    **{"contradictions": 0, "copies": 1, "warnings": ["Beware."]},
+}
 
 
 def manifest(**columns) -> pd.DataFrame:
@@ -25,8 +30,11 @@ def manifest(**columns) -> pd.DataFrame:
 
 def summarised(table: pd.DataFrame, *, harmonised: bool = False) -> dict:
     aside = pd.DataFrame({"reason": ["too small: 9x9 px", "too small: 8x8 px", "empty file"]})
-    leaks = pd.DataFrame({"kind": ["look-alike"]})
-    return summary(table, sets=SETS, harmonised=harmonised, aside=aside, leaks=leaks)
+    leaks = pd.DataFrame(
+        [("look-alike", "train", "test"), ("same file in one split", "test", "test")],
+        columns=["kind", "split", "other_split"],
+    )
+    return summary(table, sets=SETS, harmonised=harmonised, aside=aside, leaks=leaks, files=FILES)
 
 
 @pytest.mark.parametrize(
@@ -57,3 +65,5 @@ def test_images_are_counted_as_they_are_used():
     assert (found["laundered"], found["harmonised"]) == (1, True)
     assert found["set_aside"] == {"count": 3, "reasons": {"empty file": 1, "too small": 2}}
     assert found["pairs_across_splits"] == {"look-alike": 1}
+    assert (found["copies"], found["effective"]["test"]) == (1, 3)
+    assert (found["grouped"], found["warnings"]) == (FILES["groups"]["rule"], ["Beware."])

@@ -30,6 +30,11 @@ DATA = {  # metrics/data.json
     "harmonised": False,
     "set_aside": {"count": 0, "reasons": {}},
     "pairs_across_splits": {},
+    "grouped": "persons that the set names",
+    "effective": {split: sum(sizes.values()) for split, sizes in COUNTS.items()},
+    "contradictions": 0,
+    "copies": 0,
+    "warnings": [],
     "audit": {
         "images": 900,
         "limit": 0.6,

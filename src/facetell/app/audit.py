@@ -3,7 +3,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from facetell.dataset.layouts import listing, recognised
 from facetell.dataset.leaks import gate, worth
 from facetell.dataset.manifest import check
 from facetell.dataset.sources.folder import open_files
+from facetell.dataset.sources.in_place import in_place
 from facetell.dataset.splits import Splitting
 from facetell.images.archive import Archive
 from facetell.images.reencoding import Treatment
@@ -38,11 +39,13 @@ SHARES = 0.15  # of the sources, for validation and for test, where the set has 
 class Choices:
     """How a set is read and what is measured.
 
+    root : folder at which the paths of a table start; None: the table's own.
     images : at most so many are drawn, with ``seed``, to measure shortcuts and spectra.
     """
 
     layout: str = AUTO
     hints: Hints = field(default_factory=Hints)
+    root: Path | None = None
     harmonise: bool = False
     images: int = 10_000
     seed: int = 0
@@ -54,7 +57,8 @@ class Choices:
 
 
 def audit(path: Path, choices: Choices | None = None) -> Audited:
-    """What is in a zip, a folder of zips or a folder of images, and what would go wrong.
+    """What is in a folder, a zip, a folder of zips, a table or Parquet files, and what would go
+    wrong.
 
     Nothing is written, and nothing is copied. ``said`` of what is returned has an ``error`` where
     the set cannot be trained on: it is not understood, a class is missing, a file bears both
@@ -65,7 +69,15 @@ def audit(path: Path, choices: Choices | None = None) -> Audited:
     UserError : there is no such file, or it is no archive.
     """
     choices = choices or Choices()
-    with open_files(path) as files:
+    if not path.exists():
+        raise UserError(f"there is no file or folder {path}")
+    with in_place(path, choices.hints, choices.root) as (place, kind):
+        return _judged(path, place, choices if kind == "" else replace(choices, layout=kind))
+
+
+def _judged(path: Path, place: Path, choices: Choices) -> Audited:
+    """``place`` is where the files of ``path`` can be opened."""
+    with open_files(place) as files:
         layout = ""
         try:
             layout = _layout(files, choices)
@@ -73,7 +85,7 @@ def audit(path: Path, choices: Choices | None = None) -> Audited:
         except UserError as error:
             return Audited(path, "", _not_understood(files, error))
     name = _name(path)
-    listings, where = {name: listed}, {name: path}
+    listings, where = {name: listed}, {name: place}
     splitting = Splitting(
         valid=SHARES, test=SHARES, seed=choices.seed, drop=_mode(layout) == "drop"
     )

@@ -141,15 +141,32 @@ def add_audit(commands: Any) -> None:
         "apart. Nothing is changed or copied. The exit status is 1 if it cannot be trained on.",
     )
     parser.add_argument(
-        "path", type=Path, metavar="PATH", help="a folder of images, a zip, or a folder of zips"
+        "path",
+        type=Path,
+        metavar="PATH",
+        help="a folder of images, a zip, a folder of zips, a table (CSV, TSV or Parquet with paths "
+        "and labels), or Parquet files that hold images",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings as JSON")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write them as one page")
     parser.add_argument(
         "--layout",
         default="auto",
-        help="how the set is laid out, as in `-S data=`: folder, faces140k, ciplab, trueface or "
-        "demo (default: what it looks like)",
+        help="how the set is laid out, as in `-S data=`: folder, faces140k, ciplab, trueface, "
+        "deepfakebench or demo (default: what it looks like)",
+    )
+    parser.add_argument(
+        "--root",
+        type=Path,
+        metavar="FOLDER",
+        help="where the paths of a table start (default: the table's own folder)",
+    )
+    parser.add_argument(
+        "--columns",
+        nargs="+",
+        default=[],
+        metavar="WHAT=NAME",
+        help="columns of a table, such as path=file label=target",
     )
     parser.add_argument(
         "--group",
@@ -201,6 +218,9 @@ def audit(arguments: argparse.Namespace) -> None:
         ),
         "group": arguments.group,
         "generators": False if arguments.generators == ["none"] else arguments.generators,
+        "columns": {
+            what: names[-1] for what, names in _named(arguments.columns, "--columns").items()
+        },
     }
     from facetell.app import audit as judge
     from facetell.common.files import write_json, write_text
@@ -208,7 +228,12 @@ def audit(arguments: argparse.Namespace) -> None:
     from facetell.report.audited import as_text, page
 
     choices = judge.Choices(
-        arguments.layout, Hints(**hints), arguments.harmonise, arguments.images, arguments.seed
+        layout=arguments.layout,
+        hints=Hints(**hints),
+        root=arguments.root,
+        harmonise=arguments.harmonise,
+        images=arguments.images,
+        seed=arguments.seed,
     )
     found = judge.audit(arguments.path, choices)
     if arguments.json:
@@ -226,7 +251,7 @@ def _named(pairs: Sequence[str], option: str) -> dict[str, list[str]]:
     for pair in pairs:
         key, equals, name = pair.partition("=")
         if not (key and equals and name):
-            raise UserError(f"{option}: {pair!r} is not like real=NAME or train=NAME")
+            raise UserError(f"{option}: {pair!r} is not like real=NAME")
         found.setdefault(key, []).append(name)
     return found
 

@@ -20,6 +20,7 @@ def summary(
     harmonised: bool,
     aside: pd.DataFrame,
     leaks: pd.DataFrame,
+    files: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What is in the splits, how it was made, what was set aside, and what leaks.
 
@@ -29,21 +30,30 @@ def summary(
     sets : settings by set, as ``data.sets`` in params.yaml.
     harmonised : whether all images were re-encoded in one way (``data.harmonise``).
     aside, leaks : as metrics/set_aside.csv and metrics/leaks.csv have them.
+    files : of ``facetell.dataset.account.account``.
 
     Returns
     -------
     Images that are used and their persons, by split and class, set and platform; ``rendered``:
     how many of the images a program drew (see ``layouts.is_rendered``), and the sets that they are
-    of; ``laundered``: how many were put through a platform by us; ``layouts`` by set.
+    of; ``laundered``: how many were put through a platform by us; ``layouts`` by set;
+    ``grouped``: how sources were found; ``effective``: images by split that are no copies of
+    another one there; ``contradictions`` and ``copies`` inside a split: pairs; ``warnings``.
 
     Examples
     --------
     >>> manifest = pd.DataFrame(
     ...     {"set": ["demo", "own"], "split": "train", "label": [0, 1], "person": ["a", "b"]}
     ... ).assign(platform="presocial", laundered=False)
-    >>> nothing = pd.DataFrame({"reason": [], "kind": []}, dtype=str)
+    >>> columns = ("reason", "kind", "split", "other_split")
+    >>> nothing = pd.DataFrame({name: [] for name in columns}, dtype=str)
     >>> sets = {"demo": {"layout": "demo"}, "own": {"layout": "folder"}}
-    >>> summary(manifest, sets=sets, harmonised=False, aside=nothing, leaks=nothing)["rendered"]
+    >>> files = {"groups": {"number": 2, "rule": "names"}, "effective": {"train": 2}}
+    >>> files |= {"contradictions": 0, "copies": 0, "warnings": []}
+    >>> found = summary(
+    ...     manifest, sets=sets, harmonised=False, aside=nothing, leaks=nothing, files=files
+    ... )
+    >>> found["rendered"]
     {'images': 1, 'of': 2, 'sets': ['demo']}
     """
     used = manifest[manifest["split"].isin(SPLITS)]
@@ -60,7 +70,12 @@ def summary(
         "laundered": int(used["laundered"].sum()),
         "harmonised": harmonised,
         "set_aside": {"count": len(aside), "reasons": tally(aside["reason"].str.split(":").str[0])},
-        "pairs_across_splits": tally(leaks["kind"]),
+        "pairs_across_splits": tally(leaks.loc[leaks["split"] != leaks["other_split"], "kind"]),
+        "grouped": files["groups"]["rule"],
+        "effective": files["effective"],
+        "contradictions": files["contradictions"],
+        "copies": files["copies"],
+        "warnings": files["warnings"],
     }
 
 

@@ -25,6 +25,8 @@ NAME = "stored as"  # column of ``Shards.rows``: the image's own file name
 class Shards(Archive):
     """Read-only view of the Parquet files below a folder; the images are named ``<shard>/<row>``.
 
+    Files that lie elsewhere are listed in the folder's ``SHARDS``: ``files``, paths by shard.
+
     What is in memory is a few rows of a shard. Reading in the order of the names is fast; going
     back within a shard begins its group of rows anew.
 
@@ -43,10 +45,8 @@ class Shards(Archive):
         self.settings: dict[str, Any] = json.loads(
             (self.folder / SHARDS).read_text(encoding="utf-8")
         )
-        files = {
-            file.relative_to(self.folder).with_suffix("").as_posix(): file
-            for file in self.folder.rglob("*.parquet")
-        }
+        elsewhere = {name: Path(file) for name, file in self.settings.get("files", {}).items()}
+        files = elsewhere or {shard(file, self.folder): file for file in below(self.folder)}
         self._files = {name: files[name] for name in sorted(files)}
         self._sizes = {name: metadata(file).num_rows for name, file in self._files.items()}
         self._shard = lru_cache(OPEN)(self._opened)
@@ -59,7 +59,7 @@ class Shards(Archive):
     def names(self) -> list[str]:
         """Names of all rows, in the order in which they are stored."""
         return [
-            f"{shard}/{row:0{DIGITS}}" for shard, size in self._sizes.items() for row in range(size)
+            f"{file}/{row:0{DIGITS}}" for file, size in self._sizes.items() for row in range(size)
         ]
 
     @property
@@ -102,11 +102,11 @@ class Shards(Archive):
         ------
         Unusable : there is no such row, it has no bytes, or the shard is damaged.
         """
-        shard, _, row = name.rpartition("/")
-        if not row.isdigit() or int(row) >= self._sizes.get(shard, 0):
+        file, _, row = name.rpartition("/")
+        if not row.isdigit() or int(row) >= self._sizes.get(file, 0):
             raise Unusable("listed, but not in the archive")
         try:
-            data = self._shard(shard).read(int(row))
+            data = self._shard(file).read(int(row))
         except (OSError, pa.ArrowException) as error:
             raise Unusable(f"damaged in the archive: {error}") from error
         if data is None:
@@ -115,8 +115,8 @@ class Shards(Archive):
             raise Unusable(f"too large: {len(data):,} bytes")
         return data if size < 0 else data[:size]
 
-    def _opened(self, shard: str) -> "_Shard":
-        return _Shard(self._files[shard], self.settings["image"])
+    def _opened(self, name: str) -> "_Shard":
+        return _Shard(self._files[name], self.settings["image"])
 
 
 class _Shard:
@@ -145,6 +145,16 @@ class _Shard:
             self._batch = next(self._batches).column(0).to_pylist()
         value = self._batch[row - self._first]
         return value.get("bytes") if isinstance(value, dict) else value
+
+
+def below(folder: Path) -> Iterator[Path]:
+    """The Parquet files of a folder and of those in it."""
+    return folder.rglob("*.parquet")
+
+
+def shard(file: Path, root: Path) -> str:
+    """What a file below ``root`` is called in the names of its images."""
+    return file.relative_to(root).with_suffix("").as_posix()
 
 
 def plain(type_: pa.DataType) -> bool:

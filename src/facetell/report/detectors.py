@@ -12,7 +12,7 @@ from facetell.report.sections.beside import beside_published
 from facetell.report.sections.clean import calibration, clean_images, operating_point
 from facetell.report.sections.data import images, shortcuts
 from facetell.report.sections.differences import differences
-from facetell.report.sections.parts import parts
+from facetell.report.sections.parts import leak, parts
 from facetell.report.sections.perturbed import perturbed_images
 
 HEADLINE = ("accuracy", "accuracy_real", "accuracy_fake", "auc", "ap", "eer", "f1", "ece")
@@ -92,6 +92,7 @@ def report(
         calibration(scores),
         differences(pairs, headline),
         parts(scores),
+        leak(scores),
         perturbed_images(scores),
         beside_published(tables),
     ]

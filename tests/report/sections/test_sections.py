@@ -12,7 +12,7 @@ from facetell.report.sections.beside import beside_published
 from facetell.report.sections.clean import clean_images, operating_point
 from facetell.report.sections.data import images, shortcuts
 from facetell.report.sections.differences import differences
-from facetell.report.sections.parts import parts
+from facetell.report.sections.parts import leak, parts
 from facetell.report.sections.perturbed import perturbed_images
 
 
@@ -45,10 +45,15 @@ def test_what_was_done_to_the_images_and_left_out_is_said():
         "unused": 7,
         "set_aside": {"count": 3, "reasons": {"too small": 2, "empty file": 1}},
         "pairs_across_splits": {"near copy": 0, "look-alike": 2},
+        "copies": 12,
+        "effective": DATA["effective"] | {"train": 990},
+        "warnings": ["9 images are listed, but are not there"],
     }
     found = text(images(DATA | changed))
     for said in (
-        "1,500 persons in all.",
+        "1,500 persons in all (found by: persons that the set names).",
+        "Without the 12 copies inside a split, the images are: train 990, ",
+        "**Warning**: 9 images are listed, but are not there.",
         "1,500 images were put through a simulated platform (`data.launder`).",
         "All images were re-encoded in one way (`data.harmonise`).",
         "3 more cannot be used (2 too small, 1 empty file; metrics/set_aside.csv).",
@@ -56,6 +61,17 @@ def test_what_was_done_to_the_images_and_left_out_is_said():
         "Pairs of images across splits: 2 look-alike (metrics/leaks.csv).",
     ):
         assert said in found
+
+
+def test_what_a_leak_is_worth_is_told_where_there_is_one():
+    numbers = {"n_fake": 18, "auc": 0.9, "accuracy": 0.8, "accuracy_fake": 0.7}
+    numbers["interval"] = {"auc": [0.85, 0.95], "accuracy": [0.7, 0.9]}
+    twins = {"with": numbers, "without": numbers | {"n_fake": 982, "auc": 0.85}}
+    assert leak({"one": {}}) == []
+    found = text(leak({"one": {"twins": twins}, "two": {}}))
+    assert "| `one`" not in found or "two" not in found
+    assert "with a twin in training (n = 18) | 0.900 [0.850, 0.950]" in found
+    assert "without a twin in training (n = 982) | 0.850" in found
 
 
 def test_an_audit_that_found_nothing_says_up_to_where():

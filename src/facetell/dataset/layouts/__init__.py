@@ -69,6 +69,7 @@ RECOGNISERS: dict[str, Callable[[Archive], bool]] = {  # sets that show what the
     "faces140k": faces140k.recognises,
     "ciplab": ciplab.recognises,
     "trueface": trueface.recognises,
+    "deepfakebench": deepfakebench.recognises,
 }
 RENDERED = ("demo",)  # layouts of archives whose images a program drew
 

@@ -31,6 +31,7 @@ from facetell.dataset.listed import complete, kept_generators
 from facetell.dataset.splits import RANK
 from facetell.dataset.tree import Vocabulary, hidden
 from facetell.images.archive import Archive
+from facetell.images.decoding import Unusable
 
 LABELS = {  # fake labels that do not say so, and the methods that they stand for
     "FF-DF": "Deepfakes",
@@ -41,6 +42,7 @@ LABELS = {  # fake labels that do not say so, and the methods that they stand fo
     "DFD_fake": "DeepFakeDetection",
 }
 FORENSICS = ("FF-", "FaceForensics", "FaceShifter", "DeepFakeDetection")
+LOOKED_AT = 20  # JSON files that may show what a set is
 PROBES = 50  # listed frames that tell where the paths of a list start
 _COMPRESSION = re.compile(r"raw|c\d+")
 _DOMAIN = re.compile(r"_(ff|cdf)$|_c\d+$")  # of a list of DF40: whose videos were changed
@@ -61,6 +63,18 @@ class Video:
 
     splits: set[str] = field(default_factory=set)
     frames: dict[str, None] = field(default_factory=dict)
+
+
+def recognises(archive: Archive) -> bool:
+    """Whether one of the first JSON files is a list of videos."""
+    lists = [name for name in archive.names if name.lower().endswith(".json") and not hidden(name)]
+    for name in lists[:LOOKED_AT]:
+        try:
+            if any(len(keys) >= 3 for keys, _ in _leaves(_json(archive, name))):
+                return True
+        except (UserError, Unusable):
+            continue
+    return False
 
 
 def rows(archive: Archive, hints: Hints) -> pd.DataFrame:

@@ -5,17 +5,18 @@ import json
 import os
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 from facetell.common.errors import UserError
-from facetell.common.files import whole
+from facetell.common.files import read_json, whole, write_json
 from facetell.common.progress import estimating, progress, worked
 from facetell.dataset.census import ARCHIVES, FOREIGN, HEAD, HIDDEN, NESTED, kind_of
 from facetell.dataset.tree import hidden
-from facetell.images.archive import LARGEST_ENTRY, LEFT_OUT, Archive, open_archive
+from facetell.images.archive import LARGEST_ENTRY, LEFT_OUT, SHARDS, Archive, open_archive
 from facetell.images.decoding import SUFFIXES, Unusable, looks_like_an_image
 
+ELSEWHERE = ".facetell-files.json"  # in a folder: a list of files that lie elsewhere
 LISTINGS = (".csv", ".tsv", ".parquet", ".json", ".jsonl")
 AGAIN = "links to folders that are there already"
 UNREADABLE = "files that may not be read"
@@ -71,11 +72,53 @@ def pack(
             archive.writestr(_entry(LEFT_OUT), json.dumps(dict(sorted(left_out.items()))))
 
 
-class Folder(Archive):
+class Files(Archive):
+    """Files that lie anywhere, by the names that they have here; read in place, nothing is copied.
+
+    Parameters
+    ----------
+    label, folder : as of every ``Archive``.
+    located : paths by name.
+    left_out : files beside them that were left out: how many, by why.
+    """
+
+    def __init__(
+        self, label: str, folder: Path, located: Mapping[str, Path], left_out: Mapping[str, int]
+    ) -> None:
+        self.label, self.folder = label, folder
+        self._paths = {name: located[name] for name in sorted(located, key=str.encode)}
+        self._left_out = dict(sorted(left_out.items()))
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._paths)
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        return dict(self._left_out)
+
+    def read(self, name: str, size: int = -1) -> bytes:
+        try:
+            path = self._paths[name]
+        except KeyError:
+            raise Unusable("listed, but not in the archive") from None
+        try:
+            if size < 0 and (length := path.stat().st_size) > LARGEST_ENTRY:
+                raise Unusable(f"too large: {length:,} bytes")
+            with open(path, "rb") as file:
+                return file.read(size)
+        except OSError as error:
+            raise Unusable(f"may not be read: {error.strerror or error}") from error
+
+
+class Folder(Files):
     """Images and listings below ``root`` as an archive has them, read in place.
 
     What ``fetch`` would pack is here under the same name, and what it would leave out is counted
-    in ``left_out``. Nothing is copied.
+    in ``left_out``.
 
     Raises
     ------
@@ -93,39 +136,30 @@ class Folder(Archive):
         root = Path(root)
         if not root.is_dir():
             raise UserError(f"there is no folder {root}")
-        self.label, self.folder = str(root), root
-        counts: Counter[str] = Counter()
-        found = {named(path, root): path for path in wanted(root, counts)}
-        self._paths = {name: found[name] for name in sorted(found, key=str.encode)}
-        self._left_out = dict(sorted(counts.items()))
+        left_out: Counter[str] = Counter()
+        located = {named(path, root): path for path in wanted(root, left_out)}
+        super().__init__(str(root), root, located, left_out)
 
-    def close(self) -> None:
-        """Nothing is open."""
 
-    @property
-    def names(self) -> list[str]:
-        return list(self._paths)
+class Listed(Files):
+    """The files that ``folder`` lists in ``ELSEWHERE``, as ``list_files`` writes it."""
 
-    @property
-    def left_out(self) -> dict[str, int]:
-        return dict(self._left_out)
+    def __init__(self, folder: Path) -> None:
+        said = read_json(folder / ELSEWHERE)
+        located = {name: Path(path) for name, path in said["files"].items()}
+        super().__init__(said["label"], folder, located, said["left_out"])
 
-    def read(self, name: str, size: int = -1) -> bytes:
-        try:
-            path = self._paths[name]
-        except KeyError:
-            raise Unusable("listed, but not in the folder") from None
-        try:
-            if size < 0 and (length := path.stat().st_size) > LARGEST_ENTRY:
-                raise Unusable(f"too large: {length:,} bytes")
-            with open(path, "rb") as file:
-                return file.read(size)
-        except OSError as error:
-            raise Unusable(f"may not be read: {error.strerror or error}") from error
+
+def list_files(
+    folder: Path, files: Sequence[tuple[str, Path]], left_out: Mapping[str, int], label: str
+) -> None:
+    """Write to ``folder`` where ``files`` lie, for ``Listed``."""
+    located = {name: os.path.abspath(path) for name, path in files}
+    write_json(folder / ELSEWHERE, {"label": label, "files": located, "left_out": dict(left_out)})
 
 
 def open_files(path: str | Path) -> Archive:
-    """A zip, a folder of zips, or any other folder, for reading in place.
+    """A zip, a folder of zips or of shards, a list of files, or any folder, for reading in place.
 
     A folder is one of zips where it has some, and neither folders nor images beside them.
 
@@ -134,8 +168,10 @@ def open_files(path: str | Path) -> Archive:
     UserError : there is nothing of that name, or as ``open_archive`` does.
     """
     path = Path(path)
+    if (path / ELSEWHERE).is_file():
+        return Listed(path)
     if path.is_dir():
-        return open_archive(path) if _of_zips(path) else Folder(path)
+        return open_archive(path) if _of_zips(path) or (path / SHARDS).is_file() else Folder(path)
     if not path.exists():
         raise UserError(f"there is no folder or archive {path}")
     return open_archive(path)

@@ -23,7 +23,7 @@ from facetell.dataset.hints import Hints
 from facetell.dataset.listed import needed
 from facetell.dataset.tree import hidden
 from facetell.images.archive import SHARDS
-from facetell.images.shards import features, metadata
+from facetell.images.shards import below, features, metadata, shard
 
 REPO = re.compile(r"[\w-][\w.-]*/[\w.-]+")  # owner/name
 CONVERTED = "refs/convert/parquet"  # where the Hub keeps what it converts itself
@@ -50,6 +50,30 @@ def fetch(
         given = download(repo, revision, downloads)
     elif revision:
         raise UserError(f"data.revision is of a repository, but data.hub is the path {given}")
+    files, described = _described(given, hints)
+    for old in list(below(target)):
+        old.unlink()
+    for name, file in progress(files.items(), "copying shards"):
+        copy = target / f"{name}.parquet"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
+    write_json(target / SHARDS, described)
+
+
+def in_place(folder: Path, given: Path, hints: Hints) -> None:
+    """Write to ``folder`` what ``Shards`` has to know of a Parquet file, or of a folder of them.
+
+    Raises
+    ------
+    UserError : shards that are damaged, differ in their columns, or hold no images.
+    """
+    files, described = _described(given, hints)
+    elsewhere = {name: os.path.abspath(file) for name, file in files.items()}
+    write_json(folder / SHARDS, described | {"files": elsewhere})
+
+
+def _described(given: Path, hints: Hints) -> tuple[dict[str, Path], dict[str, object]]:
+    """Parquet files by the names of their shards, and what is to be read of them."""
     left_out: Counter[str] = Counter()
     root = given.parent if given.is_file() else given
     files = [given] if given.is_file() else sorted(_shards(given, left_out))
@@ -60,13 +84,19 @@ def fetch(
                f"for a repository try data.revision={CONVERTED}" if left_out else "")
         )  # fmt: skip
     image = image_column(files, hints)
-    for old in target.rglob("*.parquet"):
-        old.unlink()
-    for file in progress(files, "copying shards"):
-        copy = target / file.relative_to(root)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, copy)
-    write_json(target / SHARDS, {"image": image, "left_out": dict(sorted(left_out.items()))})
+    described = {"image": image, "left_out": dict(sorted(left_out.items()))}
+    return {shard(file, root): file for file in files}, described
+
+
+def holds_images(file: Path) -> bool:
+    """Whether a Parquet file has a column of bytes: of images, not of their paths.
+
+    Raises
+    ------
+    UserError : it is none, or is cut off.
+    """
+    metadata(file)
+    return bool(_leaves(pq.read_schema(file)))
 
 
 def image_column(files: Iterable[Path], hints: Hints) -> str:
@@ -93,13 +123,7 @@ def image_column(files: Iterable[Path], hints: Hints) -> str:
 
 
 def _image(schema: pa.Schema, noted: dict[str, object], hints: Hints, file: Path) -> str:
-    leaves = {}
-    for field in schema:
-        type_ = field.type
-        if pa.types.is_struct(type_) and type_.get_field_index("bytes") >= 0:
-            leaves[field.name] = f"{field.name}.bytes"
-        elif pa.types.is_binary(type_) or pa.types.is_large_binary(type_):
-            leaves[field.name] = field.name
+    leaves = _leaves(schema)
     if not leaves:
         raise UserError(
             f"data.hub: {file} has no column with the bytes of images; it has "
@@ -112,6 +136,18 @@ def _image(schema: pa.Schema, noted: dict[str, object], hints: Hints, file: Path
         if len(only) == 1:
             return leaves[only[0]]
     return leaves[needed(pd.Index(list(leaves)), "image", hints, str(file))]
+
+
+def _leaves(schema: pa.Schema) -> dict[str, str]:
+    """Columns that hold bytes, and where in them, as Parquet names it."""
+    leaves = {}
+    for field in schema:
+        type_ = field.type
+        if pa.types.is_struct(type_) and type_.get_field_index("bytes") >= 0:
+            leaves[field.name] = f"{field.name}.bytes"
+        elif pa.types.is_binary(type_) or pa.types.is_large_binary(type_):
+            leaves[field.name] = field.name
+    return leaves
 
 
 def _shards(root: Path, left_out: Counter[str]) -> Iterable[Path]:

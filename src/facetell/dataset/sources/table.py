@@ -14,7 +14,7 @@ from facetell.common.files import whole
 from facetell.dataset.census import UNLISTED, kind_of
 from facetell.dataset.hints import Hints
 from facetell.dataset.listed import LISTING, NAMED, STORED, needed, words
-from facetell.dataset.sources.folder import LISTINGS, pack, portable, wanted
+from facetell.dataset.sources.folder import LISTINGS, list_files, pack, portable, wanted
 
 SEPARATORS = {".csv": ",;\t", ".tsv": "\t"}  # one of them; Excel writes ; in half of Europe
 
@@ -30,6 +30,27 @@ def fetch(target: Path, *, table: Path, hints: Hints, root: Path | None = None) 
     UserError : there is no such table or folder, or none of the listed files is there; or what
         ``listing`` refuses.
     """
+    frame, files, left_out = _found(table, hints, root)
+    pack(target, files, left_out, str(table))
+    _store(frame, target.parent)
+
+
+def in_place(folder: Path, table: Path, hints: Hints, root: Path | None = None) -> None:
+    """Write to ``folder`` the table, and a list of its images for ``folder.Listed``.
+
+    Raises
+    ------
+    UserError : as ``fetch`` does.
+    """
+    frame, files, left_out = _found(table, hints, root)
+    list_files(folder, files, left_out, str(table))
+    _store(frame, folder)
+
+
+def _found(
+    table: Path, hints: Hints, root: Path | None
+) -> tuple[pd.DataFrame, list[tuple[str, Path]], Counter[str]]:
+    """The listing, the files of it that are there, and what else lies below ``root``."""
     if root is not None and not root.is_dir():
         raise UserError(f"data.root: there is no folder {root}")
     frame, located = listed(table, hints, root)
@@ -45,8 +66,7 @@ def fetch(target: Path, *, table: Path, hints: Hints, root: Path | None = None) 
         for path in wanted(_base(table, root), left_out, located.keys()):
             suffix = path.suffix.lower()
             left_out[kind_of(suffix) if suffix in LISTINGS else UNLISTED] += 1
-    pack(target, files, left_out, str(table))
-    _store(frame, target)
+    return frame, files, left_out
 
 
 def listed(table: Path, hints: Hints, root: Path | None) -> tuple[pd.DataFrame, dict[str, Path]]:
@@ -80,7 +100,7 @@ def beside(target: Path, *, table: Path, hints: Hints) -> None:
     ------
     UserError : what ``listing`` refuses.
     """
-    _store(listing(table, hints, _in_archive), target)
+    _store(listing(table, hints, _in_archive), target.parent)
 
 
 def listing(table: Path, hints: Hints, name: Callable[[str], str]) -> pd.DataFrame:
@@ -161,6 +181,6 @@ def _in_archive(said: str) -> str:
     return PurePosixPath(os.path.normpath(said.replace("\\", "/")).replace("\\", "/")).as_posix()
 
 
-def _store(frame: pd.DataFrame, target: Path) -> None:
-    with whole(target.with_name(LISTING)) as path:
+def _store(frame: pd.DataFrame, folder: Path) -> None:
+    with whole(folder / LISTING) as path:
         frame.to_parquet(path, index=False)

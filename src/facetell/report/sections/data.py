@@ -22,12 +22,17 @@ def images(data: Mapping[str, Any]) -> list[str]:
     sizes = "; ".join(
         f"{split} {' + '.join(f'{counts[split][c]:,} {c}' for c in CLASSES)}" for split in counts
     )
-    said = [f"Images: {sizes}; {data['persons']:,} persons in all.", _rendered(data["rendered"])]
+    said = [
+        f"Images: {sizes}; {data['persons']:,} persons in all (found by: {data['grouped']}).",
+        _rendered(data["rendered"]),
+    ]
     said += [_aside(data["set_aside"]), _unused(data["unused"]), _treated(data)]
     if pairs := tallied(data["pairs_across_splits"]):
         said.append(f"Pairs of images across splits: {pairs} (metrics/leaks.csv).")
+    said.append(_effective(data))
     return [
         " ".join(filter(None, said)),
+        *(f"**Warning**: {sentence}." for sentence in data["warnings"]),
         "The checkpoint and the threshold of each detector were chosen on validation images. "
         f"Square brackets hold {intervals.in_words()} intervals, which treat persons, not images, "
         "as independent.",
@@ -76,6 +81,14 @@ def _aside(aside: Mapping[str, Any]) -> str:
         f"{aside['count']:,} more cannot be used ({tallied(aside['reasons'])}; "
         "metrics/set_aside.csv)."
     )
+
+
+def _effective(data: Mapping[str, Any]) -> str:
+    counts = data["counts"]
+    if all(data["effective"][split] == sum(counts[split].values()) for split in counts):
+        return ""
+    numbers = ", ".join(f"{split} {number:,}" for split, number in data["effective"].items())
+    return f"Without the {data['copies']:,} copies inside a split, the images are: {numbers}."
 
 
 def _unused(number: int) -> str:

@@ -44,6 +44,32 @@ def parts(scores: Scores) -> list[str]:
     return found
 
 
+def leak(scores: Scores) -> list[str]:
+    """What it is worth that some test fakes have a twin among the training images."""
+    if not any("twins" in one for one in scores.values()):
+        return []
+    rows = []
+    for model, one in scores.items():
+        for which, numbers in one.get("twins", {}).items():
+            rows.append(
+                {
+                    "model": model,
+                    "test fakes": f"{which} a twin in training (n = {numbers['n_fake']:,})",
+                    "AUC": with_interval(numbers, "auc"),
+                    "accuracy": with_interval(numbers, "accuracy"),
+                    "detected": f"{numbers['accuracy_fake']:.3f}",
+                }
+            )
+    return [
+        "## What the leak is worth",
+        "Some test fakes have a near copy or a look-alike among the training fakes of the set "
+        "(metrics/leaks.csv). Each row is against all real test images; `detected` is the share of "
+        "these fakes. `data.split.leaks=drop` trains without the twins, `keep` with them: the "
+        "difference between the two runs is what the leak is worth. Few fakes make wide intervals.",
+        markdown(pd.DataFrame(rows)),
+    ]
+
+
 def _by_part(scores: Scores, what: str, first: str, second: str | None = None) -> str:
     """``first`` of each part with its interval and, where it is defined, ``second``."""
     count = "n" if what in OF_IMAGES else "n_fake"
