@@ -66,7 +66,7 @@ def announced(
 def test_set(model: str, settings: Settings) -> TestSet:
     """A trained detector with the packed test images and its margins on them."""
     detector, card = load(paths.weights(model))
-    images = Images(Packed(paths.PACKED["test"]), card.image_size)
+    images = Images(Packed(paths.PACKED["test"]), card.image_size, keep=True)
     manifest = pd.read_parquet(paths.MANIFEST)
     test = manifest[manifest["split"] == "test"].set_index("id").loc[images.packed.ids]
     test = test.reset_index()

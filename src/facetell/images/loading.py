@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Dataset, Subset, get_worker_info
 from torchvision.transforms.v2 import functional as F
 
 from facetell.common.distributed import ALONE, World
@@ -15,6 +15,7 @@ from facetell.common.seeding import seed_of
 from facetell.images.decoding import decode_inspected
 from facetell.images.packed import Packed
 
+KEPT = 256 * 2**20  # bytes of decoded pixels that a set may hold in memory
 Sampling = Literal["random", "person"]
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -37,7 +38,9 @@ def fit(pixels: np.ndarray, size: int) -> torch.Tensor:
 class Images(Dataset):
     """Packed images as a detector gets them.
 
-    Items are (index, uint8 (3, size, size), label); index counts within the packed file.
+    Items are (index, uint8 (3, size, size), label); index counts within the packed file. With
+    ``keep``, for whoever goes through them again and again, a set whose pixels fit into ``KEPT``
+    bytes is decoded once; in processes that decode beside the training it is not kept.
 
     >>> from facetell.dataset.demo import packed_demo
     >>> images = Images(packed_demo("demo")["test"], size=32)
@@ -46,15 +49,24 @@ class Images(Dataset):
     (0, torch.Size([3, 32, 32]), torch.uint8)
     """
 
-    def __init__(self, packed: Packed, size: int) -> None:
+    def __init__(self, packed: Packed, size: int, *, keep: bool = False) -> None:
         self.packed, self.size = packed, size
+        self._keep = keep and len(packed) * 3 * size**2 <= KEPT
+        self._kept: dict[int, torch.Tensor] = {}
 
     def __len__(self) -> int:
         return len(self.packed)
 
     def __getitem__(self, index: int) -> tuple[int, torch.Tensor, int]:
+        return index, self._pixels(index), int(self.packed.labels[index])
+
+    def _pixels(self, index: int) -> torch.Tensor:
+        if index in self._kept:
+            return self._kept[index]
         pixels = fit(decode_inspected(self.packed.image(index)), self.size)
-        return index, pixels, int(self.packed.labels[index])
+        if self._keep and get_worker_info() is None:
+            self._kept[index] = pixels.contiguous()
+        return pixels
 
 
 class TrainingImages(Images):
@@ -72,7 +84,7 @@ class TrainingImages(Images):
         augment: Callable[[torch.Tensor], torch.Tensor] | None,
         seed: int,
     ) -> None:
-        super().__init__(packed, size)
+        super().__init__(packed, size, keep=True)
         self.augment, self.seed, self.epoch = augment, seed, 0
 
     def __getitem__(self, index: int) -> tuple[int, torch.Tensor, int]:

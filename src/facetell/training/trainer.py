@@ -17,7 +17,6 @@ from facetell.common.machine import memory_format, peak_device_memory, pins_memo
 from facetell.common.progress import STEP, estimating, progress, to_stderr, worked
 from facetell.common.seeding import seed_of
 from facetell.images.loading import Images, TrainingImages, training_batches, training_order
-from facetell.images.packed import Packed
 from facetell.metrics.losses import log_loss
 from facetell.metrics.ranking import auc, best_threshold
 from facetell.models.detector import Detector
@@ -197,6 +196,10 @@ class Trainer:
         self.images = TrainingImages(
             job.train_set, recipe.image_size, augment=augment, seed=job.seed
         )
+        self.valid_images = Images(job.valid_set, recipe.image_size, keep=True)
+        self.watch_images = (
+            None if job.watch is None else Images(job.watch, recipe.image_size, keep=True)
+        )
         check_sets(job.train_set, job.valid_set, world.size)
         self.steps = len(self._order())
         self.detector = initial_detector(job, device, say)
@@ -272,8 +275,8 @@ class Trainer:
             history.weights = {name: one.detach().cpu().clone() for name, one in weights.items()}
         history.epoch += 1
         history.seconds += time.monotonic() - started
-        if self.job.watch is not None:
-            scores = self._margins(self.job.watch, self.dtype)
+        if self.watch_images is not None:
+            scores = self._margins(self.watch_images, self.dtype)
             history.watched.append(torch.from_numpy(scores).float())
         return row
 
@@ -327,7 +330,7 @@ class Trainer:
 
     def validate(self) -> dict[str, float]:
         """valid_loss, valid_accuracy and valid_auc of the detector as it is."""
-        scores = self._margins(self.job.valid_set, self.dtype)
+        scores = self._margins(self.valid_images, self.dtype)
         labels = self.job.valid_set.labels
         if not np.isfinite(scores).all():
             raise UserError(
@@ -340,10 +343,10 @@ class Trainer:
             "valid_auc": auc(labels, scores),
         }
 
-    def _margins(self, packed: Packed, dtype: torch.dtype) -> np.ndarray:
+    def _margins(self, images: Images, dtype: torch.dtype) -> np.ndarray:
         return margins(
             self.detector,
-            Images(packed, self.job.recipe.image_size),
+            images,
             self.engine.device,
             dtype=dtype,
             workers=self.engine.decoders,
@@ -356,7 +359,7 @@ class Trainer:
         self.detector.network.load_state_dict(history.weights)
         self.detector.requires_grad_(True).eval()
         cost = self._cost()
-        threshold = best_threshold(valid.labels, self._margins(valid, torch.float32))
+        threshold = best_threshold(valid.labels, self._margins(self.valid_images, torch.float32))
         watched = (
             torch.stack(history.watched).double().numpy() if history.watched else np.empty((0, 0))
         )

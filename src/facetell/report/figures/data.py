@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Figures of a data set: samples, augmentations, spectra, and what shortcuts tell of the label."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,6 +14,7 @@ from facetell.dataset.audit import SPECTRAL, WORDS
 from facetell.metrics import intervals
 
 LONGEST = 24  # characters of a group's name
+GAP = 0.06  # of a picture's side, between pictures
 DECIBEL = 10 / np.log(10)  # of a natural logarithm of power
 
 
@@ -23,27 +24,23 @@ def gallery(samples: Mapping[str, Mapping[str, list[np.ndarray]]], title: str) -
     ``samples[group][split]`` are images uint8 (H, W, 3); the same number is drawn for each split.
     """
     splits = list(dict.fromkeys(split for group in samples.values() for split in group))
-    width = max(len(images) for group in samples.values() for images in group.values())
-    block = [1.0] * width + [0.25]  # a gap after each split
+    shown = [images for group in samples.values() for images in group.values()]
+    width, side = max(map(len, shown)), _side(image for images in shown for image in images)
     figure, axes = plt.subplots(
         len(samples),
-        len(splits) * len(block),
+        len(splits),
         figsize=(0.85 * width * len(splits) + 1.8, 0.85 * len(samples) + 0.8),
-        width_ratios=block * len(splits),
         squeeze=False,
     )
-    for axis in axes.flat:
-        _picture(axis, None)
     for row, (group, by_split) in enumerate(samples.items()):
-        for at, split in enumerate(splits):
-            for number in range(width):
-                axis = axes[row, at * len(block) + number]
-                images = by_split.get(split, [])
-                _picture(axis, images[number] if number < len(images) else None)
-                if row == 0 and number == 0:
-                    axis.set_title(split, fontsize=10, loc="left")
-                if not images and number == 0:
-                    axis.text(0.5, 0.5, "none", ha="center", va="center", fontsize=8)
+        for axis, split in zip(axes[row], splits, strict=True):
+            images = by_split.get(split, [])
+            _strip(axis, images, width, side)
+            if row == 0:
+                axis.set_title(split, fontsize=10, loc="left")
+            if not images:
+                axis.text(0.5 / width, 0.5, "none", ha="center", va="center", fontsize=8,
+                          transform=axis.transAxes)  # fmt: skip
         said = "\n".join(legible(line, LONGEST) for line in group.split("\n"))
         axes[row, 0].set_ylabel(said, fontsize=8, rotation=0, ha="right", va="center")
     figure.suptitle(title, fontsize=11)
@@ -52,14 +49,12 @@ def gallery(samples: Mapping[str, Mapping[str, list[np.ndarray]]], title: str) -
 
 def augmented(rows: Mapping[str, list[np.ndarray]], title: str) -> Figure:
     """The same images as they are and through each augmentation; ``rows`` by augmentation."""
-    columns = max(map(len, rows.values()))
-    figure, axes = plt.subplots(
-        len(rows), columns, figsize=(1.0 * columns + 1.2, 1.0 * len(rows) + 0.6), squeeze=False
-    )
-    for row, (name, images) in enumerate(rows.items()):
-        for column in range(columns):
-            _picture(axes[row, column], images[column])
-        axes[row, 0].set_ylabel(name, fontsize=9, rotation=0, ha="right", va="center")
+    columns, side = max(map(len, rows.values())), _side(one for row in rows.values() for one in row)
+    size = (1.0 * columns + 1.2, 1.0 * len(rows) + 0.6)
+    figure, axes = plt.subplots(len(rows), 1, figsize=size, squeeze=False)
+    for axis, (name, images) in zip(axes[:, 0], rows.items(), strict=True):
+        _strip(axis, images, columns, side)
+        axis.set_ylabel(name, fontsize=9, rotation=0, ha="right", va="center")
     figure.suptitle(title, fontsize=11)
     return figure
 
@@ -150,10 +145,24 @@ def shortcuts(areas: Mapping[str, Mapping[str, float]], limit: float, title: str
     return figure
 
 
-def _picture(axis: Axes, image: np.ndarray | None) -> None:
+def _side(images: Iterable[np.ndarray]) -> int:
+    """Pixels of the largest side."""
+    return max((max(image.shape[:2]) for image in images), default=1)
+
+
+def _strip(axis: Axes, images: Sequence[np.ndarray], width: int, side: int) -> None:
+    """Images beside each other, ``width`` places of ``side`` px, with a gap between them.
+
+    One picture for all: matplotlib takes long to lay out and draw many panels.
+    """
+    place = side + max(1, round(GAP * side))
+    strip = np.full((side, width * place, 4), 0, np.uint8)
+    for number, image in enumerate(images):
+        high, wide = image.shape[:2]
+        strip[:high, number * place : number * place + wide, :3] = image
+        strip[:high, number * place : number * place + wide, 3] = 255
     axis.set(xticks=[], yticks=[])
     axis.grid(visible=False)
     for spine in axis.spines.values():
         spine.set_visible(False)
-    if image is not None:
-        axis.imshow(image)
+    axis.imshow(strip)
