@@ -84,7 +84,7 @@ def _described(given: Path, hints: Hints) -> tuple[dict[str, Path], dict[str, ob
                f"for a repository try data.revision={CONVERTED}" if left_out else "")
         )  # fmt: skip
     image = image_column(files, hints)
-    described = {"image": image, "left_out": dict(sorted(left_out.items()))}
+    described: dict[str, object] = {"image": image, "left_out": dict(sorted(left_out.items()))}
     return {shard(file, root): file for file in files}, described
 
 
