@@ -14,11 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 from support import folder_entries, picture, separable, write_zip
 
-from facetell.app.audit import _name, audit
+from facetell.app.audit import Choices, _name, audit
 from facetell.app.command_line import main
 from facetell.common.errors import UserError
 from facetell.common.labels import SPLITS
 from facetell.dataset.audit import SPECTRAL
+from facetell.dataset.hints import Hints
 from facetell.dataset.layouts import recognised
 from facetell.dataset.rendered import RenderedSet, write_archive
 from facetell.dataset.sources.folder import Folder, fetch, open_files
@@ -280,7 +281,7 @@ def test_a_table_is_judged_where_its_images_lie(tmp_path, suffix):
     assert said["understood"] == {"train": {"real": 5, "fake": 4}, "test": {"real": 3, "fake": 3}}
     assert said["files"] == {"seen": 14, "images": 14, "set_aside": 0, "ignored": {}}
     assert "1 images are listed, but are not there" in said["warnings"]
-    with pytest.raises(UserError, match="has no column path"):
+    with pytest.raises(UserError, match="none of its 15 images is there"):
         audit(table)
 
 
@@ -299,7 +300,9 @@ def test_parquet_files_that_hold_images_are_judged_where_they_lie(tmp_path):
     assert said["understood"] == {name: {"real": 4, "fake": 4} for name in ("train", "test")}
     assert said["files"] == {"seen": 17, "images": 16, "set_aside": 0, "ignored": {"md files": 1}}
     one = tmp_path / "shards/data/train-00000-of-00001.parquet"
-    assert audit(one).said["understood"] == {"train": {"real": 4, "fake": 4}}
+    assert audit(one).said["error"].startswith(f"{one} has the splits train")
+    drawn = Choices(hints=Hints(splits="draw"))
+    assert audit(one, drawn).said["understood"] == {"": {"real": 4, "fake": 4}}
     one.write_bytes(one.read_bytes()[:100])
     with pytest.raises(UserError, match="is not a Parquet file or is cut off"):
         audit(one)

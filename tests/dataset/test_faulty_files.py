@@ -169,7 +169,7 @@ def spoilt(data: bytearray, name: str, way: str) -> None:
 SPOILT = {  # ways that need the archive: what the reason says
     "zip_flipped": "damaged in the archive: Bad CRC-32",
     "zip_deflate": "damaged in the archive",
-    "zip_password": "damaged in the archive.*password",
+    "zip_password": "encrypted: unpack the archive with its password",
     "zip_method": "damaged in the archive.*(compression|not supported)",
     "zip_huge": "too large",
     "zip_offset": "damaged in the archive",

@@ -11,6 +11,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from support import ROOT
 
+from facetell.dataset.leaks import COLUMNS
 from facetell.evaluation.predictions import CONTROL, read
 from facetell.images.archive import open_archive
 from facetell.images.packed import Packed
@@ -39,6 +40,8 @@ def workspace(home, packed_set, settings, poison):
         with open_archive(packed_set / "raw/folder") as archive:
             pack(manifest[test], {"folder": archive}, home / "data/packed/test.arrow")
     manifest.to_parquet(home / "data/manifest.parquet")
+    (home / "metrics").mkdir(exist_ok=True)
+    pd.DataFrame(columns=list(COLUMNS)).to_csv(home / "metrics/leaks.csv", index=False)
     train.fit(MODEL)
     baseline.main()
     for model in (MODEL, NETWORK):

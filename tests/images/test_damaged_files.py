@@ -269,7 +269,7 @@ def looked(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, dict
     write_zip(raw / "odd/odd.zip", {HERE.format(name): data for name, (data, *_) in KINDS.items()})
     rows = pd.DataFrame({"path": [HERE.format(name) for name in KINDS]})
     rows = rows.assign(set="odd", id=rows["path"], platform="presocial", laundered=False)
-    found = look_at(rows, raw)
+    found = look_at(rows, {"odd": raw / "odd"})
     assert len(found.table) + len(found.aside) == len(KINDS)
     return found.table.set_index("path"), dict(found.aside[["path", "reason"]].to_numpy())
 

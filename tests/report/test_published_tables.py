@@ -52,8 +52,8 @@ def test_published_test_accuracies_agree_with_the_changes_printed_elsewhere():
 def test_what_differs_is_said_in_a_few_words():
     sepnet, swin = published.ACCURACY[1].setting, published.ACCURACY[5].setting
     assert differences(recipe("sepnet", "quick"), DEMO, sepnet) == (
-        "demo, 2,200 images, 3 of 25 epochs, width 1/16, zero_init, 64 of 224 px, "
-        "adamw for nadam, augment flip for none"
+        "demo, 2,200 images, 3 of 25 epochs, width 1/16, zero_init, depth 0.25, "
+        "64 of 224 px, adamw for nadam, augment flip for none"
     )
     ours = recipe("swin", "paper")
     changed = ours | {"pretrained": "w.pth", "lr": 0.01, "augment": ["s0", "blur"], "width": 0.3}

@@ -25,7 +25,8 @@ NAME = "stored as"  # column of ``Shards.rows``: the image's own file name
 class Shards(Archive):
     """Read-only view of the Parquet files below a folder; the images are named ``<shard>/<row>``.
 
-    Files that lie elsewhere are listed in the folder's ``SHARDS``: ``files``, paths by shard.
+    Files that lie elsewhere are listed in the folder's ``SHARDS``: ``files``, paths by shard, and
+    the ``label`` of all.
 
     What is in memory is a few rows of a shard. Reading in the order of the names is fast; going
     back within a shard begins its group of rows anew.
@@ -41,10 +42,10 @@ class Shards(Archive):
 
     def __init__(self, path: str | Path) -> None:
         self.folder = Path(path)
-        self.label = str(path)
         self.settings: dict[str, Any] = json.loads(
             (self.folder / SHARDS).read_text(encoding="utf-8")
         )
+        self.label = str(self.settings.get("label", path))
         elsewhere = {name: Path(file) for name, file in self.settings.get("files", {}).items()}
         files = elsewhere or {shard(file, self.folder): file for file in below(self.folder)}
         self._files = {name: files[name] for name in sorted(files)}

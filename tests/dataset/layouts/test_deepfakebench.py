@@ -102,7 +102,7 @@ def read(home, lists: dict[str, Any], hints: Hints | None = None, **options: Any
 def counted(home, listed: Listing) -> dict[str, Any]:
     found = build(
         {"deepfakebench": listed.table},
-        home / "raw",
+        {"deepfakebench": home / "raw/deepfakebench"},
         Splitting(valid=0.2, test=0.2, seed=0),
         grouped={"deepfakebench": listed.grouped},
     )

@@ -58,7 +58,7 @@ def fetched(home: Path, given: Path, hints: Hints | None = None) -> Listing:
 def counted(home: Path, listed: Listing) -> dict[str, Any]:
     found = build(
         {"hub": listed.table},
-        home / "raw",
+        {"hub": home / "raw/hub"},
         Splitting(valid=0, test=0, seed=0),
         grouped={"hub": listed.grouped},
     )

@@ -44,7 +44,10 @@ def counted(home: Path, listed: Listing) -> Mapping:
     """The account of a table, whose numbers must add up."""
     splitting = Splitting(valid=0, test=0, seed=0)
     found = build(
-        {"table": listed.table}, home / "raw", splitting, grouped={"table": listed.grouped}
+        {"table": listed.table},
+        {"table": home / "raw/table"},
+        splitting,
+        grouped={"table": listed.grouped},
     )
     said = account({"table": listed}, found)
     numbers = said["files"]
@@ -159,7 +162,7 @@ def test_files_that_are_not_there_and_no_images_are_set_aside(tmp_path):
     text = "path,label\n1.png,real\n2.png,fake\n3.png,fake\n4.png,real\n"
     listed = fetched(tmp_path, written(tmp_path / "t.csv", text), Hints())
     splitting = Splitting(valid=0, test=0, seed=0)
-    aside = build({"table": listed.table}, tmp_path / "raw", splitting).aside
+    aside = build({"table": listed.table}, {"table": tmp_path / "raw/table"}, splitting).aside
     reasons = aside.set_index("path")["reason"]
     assert reasons["4.png"] == "listed, but not in the archive"
     assert set(reasons.index) == {"3.png", "4.png"}

@@ -69,7 +69,7 @@ def in_place(folder: Path, given: Path, hints: Hints) -> None:
     """
     files, described = _described(given, hints)
     elsewhere = {name: os.path.abspath(file) for name, file in files.items()}
-    write_json(folder / SHARDS, described | {"files": elsewhere})
+    write_json(folder / SHARDS, described | {"files": elsewhere, "label": str(given)})
 
 
 def _described(given: Path, hints: Hints) -> tuple[dict[str, Path], dict[str, object]]:
