@@ -199,11 +199,10 @@ def repeatable(wanted: bool, device: torch.device) -> Iterator[None]:
     ------
     UserError : an operation has no such algorithm on this device; torch names it.
     """
-    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    before = torch.are_deterministic_algorithms_enabled()
     if wanted:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(wanted or before[0])
-    torch.backends.cudnn.benchmark = device.type == "cuda" and not wanted
+    torch.use_deterministic_algorithms(wanted or before)
     try:
         yield
     except RuntimeError as error:
@@ -214,5 +213,4 @@ def repeatable(wanted: bool, device: torch.device) -> Iterator[None]:
             f"{CHOICE}=cpu in the environment"
         ) from error
     finally:
-        torch.use_deterministic_algorithms(before[0])
-        torch.backends.cudnn.benchmark = before[1]
+        torch.use_deterministic_algorithms(before)
