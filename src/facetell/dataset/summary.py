@@ -82,6 +82,11 @@ def summary(
     }
 
 
+def _kinds(reasons: "pd.Series[str]") -> "pd.Series[str]":
+    """Reasons without what is said of the single file, after a colon or in brackets."""
+    return reasons.str.split(r": | \(", regex=True).str[0]
+
+
 def counts(manifest: pd.DataFrame) -> dict[str, dict[str, int]]:
     """Images by split and class."""
     sizes = manifest.groupby(["split", "label"]).size()
