@@ -8,11 +8,12 @@ from support.training import RECIPE, run, same
 
 from facetell.common.errors import UserError
 from facetell.models.detector import Card, load, save
+from facetell.models.preprocessing import HALF
 
 
 def test_saved_detectors_come_back_whole(packed_set, tmp_path):
     result = run(packed_set, tmp_path / "s", dataclasses.replace(RECIPE, epochs=1))
-    card = Card(network="simplenet", width=1.0, image_size=64, mean=RECIPE.mean, std=RECIPE.std,
+    card = Card(network="simplenet", width=1.0, image_size=64, mean=HALF, std=HALF,
                 threshold=result.threshold, data="f" * 64)  # fmt: skip
     save(result.detector, card, tmp_path / "m.safetensors")
     for _ in range(5):  # the same weights are the same bytes

@@ -7,12 +7,17 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from support import ROOT
 
+from facetell.common.files import write_json
 from pipeline import paths
 from pipeline.audit import described
 from pipeline.settings import Settings
 
 ALL = sorted(path.stem for path in (ROOT / "conf/data").glob("*.yaml"))
 RENDERED = {"demo": ["demo"], "demo_sets": ["demo", "demo_subtle"], "mix": ["demo"]}
+RESULTS = {  # of the split stage
+    "groups": {"number": 1, "rule": "persons that the set names"},
+    **{"effective": {}, "contradictions": 0, "copies": 0, "warnings": []},
+}
 
 
 def said(*overrides: str) -> dict:
@@ -31,6 +36,7 @@ def workspace(tmp_path, monkeypatch):
     paths.SET_ASIDE.parent.mkdir()
     paths.SET_ASIDE.write_text("set,path,reason\n")
     paths.LEAKS.write_text("kind,split,id,other_split,other_id,detail\n")
+    write_json(paths.FILES, RESULTS)
 
 
 @pytest.mark.parametrize("data", ALL)

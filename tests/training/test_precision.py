@@ -9,6 +9,7 @@ from support.training import CPU, RECIPE, run
 
 from facetell.models import build
 from facetell.models.detector import Detector
+from facetell.models.preprocessing import HALF
 from facetell.training import precision
 
 
@@ -30,7 +31,7 @@ def test_precision_is_measured_once(packed_set, tmp_path, monkeypatch, gain):
 
 
 def test_measuring_precision_leaves_the_detector_as_it_was():
-    model = Detector(build("mobilenetv2_100", image_size=64), RECIPE.mean, RECIPE.std).train()
+    model = Detector(build("mobilenetv2_100", image_size=64), HALF, HALF).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     random = torch.get_rng_state()
     assert precision.bfloat16_gain(model, dataclasses.replace(RECIPE, batch_size=2), CPU) > 0

@@ -69,7 +69,10 @@ def summary(
         "rendered": rendered(present, sets),
         "laundered": int(used["laundered"].sum()),
         "harmonised": harmonised,
-        "set_aside": {"count": len(aside), "reasons": tally(aside["reason"].str.split(":").str[0])},
+        "set_aside": {
+            "count": len(aside),
+            "reasons": tally(aside["reason"].str.split(r": | \(", regex=True).str[0]),
+        },
         "pairs_across_splits": tally(leaks.loc[leaks["split"] != leaks["other_split"], "kind"]),
         "grouped": files["groups"]["rule"],
         "effective": files["effective"],
@@ -77,6 +80,11 @@ def summary(
         "copies": files["copies"],
         "warnings": files["warnings"],
     }
+
+
+def _kinds(reasons: "pd.Series[str]") -> "pd.Series[str]":
+    """Reasons without what is said of the single file, after a colon or in brackets."""
+    return reasons.str.split(r": | \(", regex=True).str[0]
 
 
 def counts(manifest: pd.DataFrame) -> dict[str, dict[str, int]]:
