@@ -47,7 +47,7 @@ class Choices:
     hints: Hints = field(default_factory=Hints)
     root: Path | None = None
     harmonise: bool = False
-    images: int = 10_000
+    images: int = 5_000
     seed: int = 0
     resamples: int = 1000
 

@@ -202,9 +202,9 @@ def add_audit(commands: Any) -> None:
     parser.add_argument(
         "--images",
         type=_positive,
-        default=10_000,
+        default=5_000,
         metavar="N",
-        help="measure shortcuts and spectra on at most so many (default: 10000)",
+        help="measure shortcuts and spectra on at most so many (default: 5000)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn (default: 0)")
     parser.set_defaults(run=audit)
