@@ -6,13 +6,15 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from facetell.common.labels import SPLITS
+from facetell.dataset.account import account
 from facetell.dataset.build import Dataset, build
-from facetell.dataset.layouts import rows
+from facetell.dataset.layouts import Listing, rows
 from facetell.dataset.splits import Splitting
 from facetell.images.archive import open_archive
 
@@ -72,3 +74,17 @@ def built(home: Path, entries: dict[str, bytes], layout: str = "folder", **optio
     splitting = {name: options.pop(name) for name in names if name in options}
     splitting = Splitting(**({"valid": 0, "test": 0, "seed": 0} | splitting))
     return build(tables, {layout: raw / layout}, splitting, **options)
+
+
+def accounted(layout: str, home: Path, listed: Listing, share: float = 0) -> dict[str, Any]:
+    """The account of a set that lies in ``home/raw/<layout>``, whose numbers must add up."""
+    found = build(
+        {layout: listed.table},
+        {layout: home / "raw" / layout},
+        Splitting(valid=share, test=share, seed=0),
+        grouped={layout: listed.grouped},
+    )
+    said = account({layout: listed}, found)
+    files = said["files"]
+    assert files["seen"] == files["images"] + files["set_aside"] + sum(files["ignored"].values())
+    return said

@@ -5,14 +5,11 @@ import json
 from typing import Any
 
 import pytest
-from support import picture, write_zip
+from support import accounted, picture, write_zip
 
 from facetell.common.errors import UserError
-from facetell.dataset.account import account
-from facetell.dataset.build import build
 from facetell.dataset.hints import Hints
 from facetell.dataset.layouts import Listing, listing
-from facetell.dataset.splits import Splitting
 from facetell.images.archive import open_archive
 
 PAIRS = {"train": ("000", "003"), "val": ("017", "020"), "test": ("035", "036")}
@@ -99,21 +96,6 @@ def read(home, lists: dict[str, Any], hints: Hints | None = None, **options: Any
         return listing("deepfakebench", archive, hints)
 
 
-def counted(home, listed: Listing) -> dict[str, Any]:
-    found = build(
-        {"deepfakebench": listed.table},
-        {"deepfakebench": home / "raw/deepfakebench"},
-        Splitting(valid=0.2, test=0.2, seed=0),
-        grouped={"deepfakebench": listed.grouped},
-    )
-    said = account({"deepfakebench": listed}, found)
-    numbers = said["files"]
-    assert numbers["seen"] == (
-        numbers["images"] + numbers["set_aside"] + sum(numbers["ignored"].values())
-    )
-    return said
-
-
 def splits_of(listed: Listing) -> dict[str, str]:
     """The split of each video; it has one."""
     table = listed.table.assign(video=listed.table["path"].str.split("/").str[-2])
@@ -137,7 +119,7 @@ def test_faceforensics_keeps_method_compression_and_video(tmp_path, start):
     assert fakes["path"].str.contains("manipulated").all()
     # both sources of a swap, at every compression and by every method, are one
     assert table.groupby("person")["split"].agg(set).tolist() == [{"train"}, {"valid"}, {"test"}]
-    said = counted(tmp_path, listed)
+    said = accounted("deepfakebench", tmp_path, listed, share=0.2)
     assert said["files"]["ignored"] == {
         "images that are in no class or not listed": 1,
         "json files": 2,
@@ -176,7 +158,7 @@ def test_celeb_df_is_not_tested_on_what_it_trains_on(tmp_path):
     fakes = listed.table[listed.table["label"] == 1]
     assert set(fakes["generator"]) == {"Celeb-DF-v2"}
     assert listed.table["person"].nunique() == 6
-    assert counted(tmp_path, listed)["files"]["images"] == 12
+    assert accounted("deepfakebench", tmp_path, listed, share=0.2)["files"]["images"] == 12
 
 
 def test_dfdc_with_a_video_that_has_no_name(tmp_path):
@@ -185,7 +167,7 @@ def test_dfdc_with_a_video_that_has_no_name(tmp_path):
         **dict.fromkeys(("ra", "rb", "fa", "fb"), "train"),
         **dict.fromkeys(("rc", "fc"), "test"),
     }
-    assert counted(tmp_path, listed)["files"]["images"] == 12
+    assert accounted("deepfakebench", tmp_path, listed, share=0.2)["files"]["images"] == 12
 
 
 def test_a_set_listed_alike_for_every_split_has_none(tmp_path):
@@ -196,20 +178,20 @@ def test_a_set_listed_alike_for_every_split_has_none(tmp_path):
     listed = read(tmp_path, {"UADFV.json": {"UADFV": lists}})
     assert set(listed.table["split"]) == {""}
     assert listed.table["person"].nunique() == 10
-    counted(tmp_path, listed)
+    accounted("deepfakebench", tmp_path, listed, share=0.2)
 
 
 def test_paths_with_backslashes(tmp_path):
     text = json.dumps(celeb()).replace("/", "\\\\")
     listed = read(tmp_path, {"Celeb-DF-v2.json": json.loads(text)}, start="rgb/")
     assert listed.table["path"].str.startswith("rgb/Celeb-DF-v2/").all()
-    assert counted(tmp_path, listed)["files"]["images"] == 12
+    assert accounted("deepfakebench", tmp_path, listed, share=0.2)["files"]["images"] == 12
 
 
 def test_frames_that_are_not_there_are_set_aside_never_mistaken(tmp_path):
     lists = {"FaceForensics++.json": {"FaceForensics++": forensics(METHODS)}}
     listed = read(tmp_path, lists, without="Deepfakes/c23/frames/000_003")
-    said = counted(tmp_path, listed)
+    said = accounted("deepfakebench", tmp_path, listed, share=0.2)
     assert (said["files"]["missing"], said["files"]["images"]) == (2, 34)
     # the other method has frames of the same names
     listed = read(tmp_path, lists, without="Deepfakes")
@@ -224,7 +206,8 @@ def test_a_list_of_a_set_that_is_not_there_is_said(tmp_path):
     lists = {"Celeb-DF-v2.json": celeb(), "DFDC.json": dfdc()}
     listed = read(tmp_path, lists, without="DFDC/")
     assert len(listed.table) == 12
-    assert any("DFDC.json lists is there" in one for one in counted(tmp_path, listed)["warnings"])
+    warnings = accounted("deepfakebench", tmp_path, listed, share=0.2)["warnings"]
+    assert any("DFDC.json lists is there" in one for one in warnings)
 
 
 def test_what_the_user_says_goes_first(tmp_path):

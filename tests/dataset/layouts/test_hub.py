@@ -8,15 +8,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support import picture
+from support import accounted, picture
 
 from facetell.common.errors import UserError
-from facetell.dataset.account import account
-from facetell.dataset.build import build
 from facetell.dataset.hints import Hints
 from facetell.dataset.layouts import Listing, listing
 from facetell.dataset.sources import hub
-from facetell.dataset.splits import Splitting
 from facetell.images.archive import open_archive
 
 CLASS = {"label": {"names": ["fake", "real"], "_type": "ClassLabel"}, "image": {"_type": "Image"}}
@@ -55,21 +52,6 @@ def fetched(home: Path, given: Path, hints: Hints | None = None) -> Listing:
         return listing("hub", archive, hints)
 
 
-def counted(home: Path, listed: Listing) -> dict[str, Any]:
-    found = build(
-        {"hub": listed.table},
-        {"hub": home / "raw/hub"},
-        Splitting(valid=0, test=0, seed=0),
-        grouped={"hub": listed.grouped},
-    )
-    said = account({"hub": listed}, found)
-    numbers = said["files"]
-    assert numbers["seen"] == (
-        numbers["images"] + numbers["set_aside"] + sum(numbers["ignored"].values())
-    )
-    return said
-
-
 def test_shards_by_split_with_the_names_of_their_classes(tmp_path):
     root = tmp_path / "set"
     for at, name in enumerate(
@@ -86,7 +68,7 @@ def test_shards_by_split_with_the_names_of_their_classes(tmp_path):
     assert rows["split"].value_counts().to_dict() == {"train": 8, "valid": 4, "test": 2}
     # -1 is a row without a label
     assert listed.ignored == {LEFT_OUT: 3, "hidden or system files": 1, "md files": 1}
-    said = counted(tmp_path, listed)
+    said = accounted("hub", tmp_path, listed)
     assert said["understood"] == {
         "train": {"real": 4, "fake": 4},
         "valid": {"real": 2, "fake": 2},
@@ -157,7 +139,7 @@ def test_rows_without_bytes_and_broken_ones_are_set_aside(tmp_path):
     labels = ["real", "fake", "real", "fake", "real"]
     table = pa.table({"image": pa.array(images, kind), "label": labels})
     pq.write_table(table, tmp_path / "one.parquet")
-    said = counted(tmp_path, fetched(tmp_path, tmp_path / "one.parquet"))
+    said = accounted("hub", tmp_path, fetched(tmp_path, tmp_path / "one.parquet"))
     assert (said["files"]["images"], said["files"]["set_aside"]) == (2, 3)
 
 
@@ -168,7 +150,7 @@ def test_plain_bytes_under_another_name(tmp_path):
     with pytest.raises(UserError, match=r"no column image; it has jpg, embedding.*data.columns"):
         fetched(tmp_path, tmp_path / "one.parquet")
     hints = Hints(columns={"image": "jpg", "label": "cls"})
-    assert counted(tmp_path, fetched(tmp_path, tmp_path / "one.parquet", hints))
+    assert accounted("hub", tmp_path, fetched(tmp_path, tmp_path / "one.parquet", hints))
 
 
 def test_folders_name_splits_as_well(tmp_path):

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A user's table of images: what its columns mean, and what becomes of every file."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from support import picture, write_zip
+from support import accounted, picture, write_zip
 
 from facetell.common.errors import UserError
-from facetell.dataset.account import account
 from facetell.dataset.build import build
 from facetell.dataset.hints import Hints
 from facetell.dataset.layouts import Listing, listing
@@ -40,23 +38,6 @@ def fetched(home: Path, path: Path, hints: Hints, root: Path | None = None) -> L
         return listing("table", archive, hints)
 
 
-def counted(home: Path, listed: Listing) -> Mapping:
-    """The account of a table, whose numbers must add up."""
-    splitting = Splitting(valid=0, test=0, seed=0)
-    found = build(
-        {"table": listed.table},
-        {"table": home / "raw/table"},
-        splitting,
-        grouped={"table": listed.grouped},
-    )
-    said = account({"table": listed}, found)
-    numbers = said["files"]
-    assert numbers["seen"] == (
-        numbers["images"] + numbers["set_aside"] + sum(numbers["ignored"].values())
-    )
-    return said
-
-
 FULL = """\
 path,label,split,group,generator,platform
 a/1.png,real,training,p,,
@@ -81,7 +62,7 @@ def test_every_column_is_kept(tmp_path):
     assert rows["generator"].tolist() == ["", "", "", "sd", "gan", "gan"]
     assert rows["platform"].tolist() == ["presocial", "presocial", "facebook"] * 2
     assert listed.grouped == "the column group"
-    said = counted(tmp_path, listed)
+    said = accounted("table", tmp_path, listed)
     assert said["understood"] == {
         split: {"real": 1, "fake": 1} for split in ("train", "valid", "test")
     }
@@ -102,7 +83,7 @@ def test_tables_as_programs_write_them(tmp_path, name, text):
     files(tmp_path, ["1.png", "2.png"])
     listed = fetched(tmp_path, written(tmp_path / name, text), Hints())
     assert listed.table[["path", "label"]].values.tolist() == [["1.png", 0], ["2.png", 1]]
-    counted(tmp_path, listed)
+    accounted("table", tmp_path, listed)
 
 
 def test_parquet_with_numbers_as_the_user_says_them(tmp_path):
@@ -112,7 +93,8 @@ def test_parquet_with_numbers_as_the_user_says_them(tmp_path):
     listed = fetched(tmp_path, tmp_path / "t.parquet", REAL_IS_ZERO)
     assert listed.table["label"].tolist() == [0, 1]
     assert listed.ignored == {"images that are in no class or not listed": 1}
-    assert any("1 images are left out" in one for one in counted(tmp_path, listed)["warnings"])
+    warnings = accounted("table", tmp_path, listed)["warnings"]
+    assert any("1 images are left out" in one for one in warnings)
 
 
 def test_truth_values_must_be_said_as_well(tmp_path):
@@ -150,7 +132,7 @@ def test_paths_start_at_the_table_or_the_root_or_are_absolute(tmp_path):
     assert listed.table["path"].tolist() == ["1.png", "deep/2.png", stored, ".hidden/4.png"]
     # what lies in the folder and is not listed is counted, once
     assert listed.ignored == {"images that are in no class or not listed": 1, "txt files": 1}
-    assert counted(tmp_path, listed)["files"]["images"] == 4
+    assert accounted("table", tmp_path, listed)["files"]["images"] == 4
     relative = written(tmp_path / "lists/u.csv", "path,label\n1.png,real\ndeep/2.png,fake\n")
     with pytest.raises(UserError, match=r"none of its 2 images is there.*data.root=FOLDER"):
         fetched(tmp_path, relative, Hints())
@@ -166,7 +148,7 @@ def test_files_that_are_not_there_and_no_images_are_set_aside(tmp_path):
     reasons = aside.set_index("path")["reason"]
     assert reasons["4.png"] == "listed, but not in the archive"
     assert set(reasons.index) == {"3.png", "4.png"}
-    numbers = counted(tmp_path, listed)["files"]
+    numbers = accounted("table", tmp_path, listed)["files"]
     assert (numbers["seen"], numbers["images"], numbers["set_aside"]) == (3, 2, 1)
     assert numbers["missing"] == 1
 
@@ -185,7 +167,7 @@ def test_paths_in_an_archive(tmp_path):
         listed = listing("table", opened, hints)
     assert listed.table["generator"].tolist() == ["", "sd", ""]
     assert listed.ignored == {"images that are in no class or not listed": 2, "txt files": 1}
-    assert counted(tmp_path, listed)["files"]["seen"] == 6
+    assert accounted("table", tmp_path, listed)["files"]["seen"] == 6
 
 
 def test_videos_are_told_by_names_where_no_column_does(tmp_path):
