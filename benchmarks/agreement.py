@@ -23,7 +23,7 @@ from facetell.common.files import write_json
 from facetell.images.loading import Images
 from facetell.images.packed import Packed
 from facetell.metrics.ranking import auc
-from facetell.models.detector import load
+from facetell.models.detector import Detector
 from facetell.models.inference import margins
 from facetell.training.cost import machine_name
 from pipeline import paths
@@ -47,7 +47,8 @@ def without_tf32() -> Iterator[None]:
 
 def compared(model: str, device: torch.device) -> dict[str, Any]:
     """Numbers of one model by format, and the seconds that each scoring took."""
-    detector, card = load(paths.weights(model))
+    detector = Detector.load(paths.weights(model))
+    card = detector.card
     packed = Packed(paths.PACKED["test"])
     images, labels = Images(packed, card.image_size), packed.labels
 

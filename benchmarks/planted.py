@@ -27,7 +27,7 @@ from facetell.explain.trust.planted_benchmark import planted_benchmark
 from facetell.explain.trust.verdict import stored
 from facetell.images.decoding import decode
 from facetell.images.loading import Images, fit, to_unit
-from facetell.models.detector import Detector, load
+from facetell.models.detector import Detector
 from facetell.models.inference import margin_of, margins, to_numpy
 
 CPU = torch.device("cpu")
@@ -66,7 +66,8 @@ def main() -> None:
     said = read_json(f"metrics/explain/{options.model}.json")["planted"]
     named = {kind: verdict.best for kind, verdict in stored(said).items() if verdict.best}
     methods = sorted({row["method"] for row in said["leaderboard"] if row["source"] == "trained"})
-    detector, card = load(f"models/{options.model}.safetensors")
+    detector = Detector.load(f"models/{options.model}.safetensors")
+    card = detector.card
     with tempfile.TemporaryDirectory() as folder:
         images, test = rendered(Path(folder), options.seed, options.singles, card.image_size)
         with_ = margins(detector, images, CPU)

@@ -8,6 +8,7 @@ from facetell.images.loading import Images
 from facetell.images.packed import Packed
 from facetell.images.spectra import NETWORK
 from facetell.models.detector import Card, save
+from facetell.training.familiar import familiar
 from facetell.training.spectral_baseline import LIMIT, fit
 from pipeline import paths
 from pipeline.settings import Settings
@@ -31,11 +32,14 @@ def main() -> None:
         mean=(0.0, 0.0, 0.0),
         std=(1.0, 1.0, 1.0),
         threshold=found.threshold,
+        temperature=found.temperature,
         data=train.packed.fingerprint,
+        familiar=familiar(valid.packed, size),
     )
     save(found.detector, card, weights)
     cost = found.cost | {"disk_mib": round(weights.stat().st_size / 2**20, 3)}
-    write_json(paths.training(NETWORK), {"recipe": found.recipe, "cost": cost})
+    facts = {"recipe": found.recipe, "cost": cost, "validation": {"auc": found.valid_auc}}
+    write_json(paths.training(NETWORK), facts)
 
 
 if __name__ == "__main__":

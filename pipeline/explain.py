@@ -19,7 +19,7 @@ from facetell.explain.trust.planted_benchmark import planted_benchmark, planted_
 from facetell.explain.trust.trials import TrialSettings, imputing_seconds, trial_cost, trials
 from facetell.images.loading import Images
 from facetell.images.packed import Packed
-from facetell.models.detector import load
+from facetell.models.detector import Detector
 from facetell.report.figures.explained import Shown, figures
 from pipeline import paths
 from pipeline.settings import ExplainSuite, Settings
@@ -65,7 +65,8 @@ def announced(
 
 def test_set(model: str, settings: Settings) -> TestSet:
     """A trained detector with the packed test images and its margins on them."""
-    detector, card = load(paths.weights(model))
+    detector = Detector.load(paths.weights(model))
+    card = detector.card
     images = Images(Packed(paths.PACKED["test"]), card.image_size, keep=True)
     manifest = pd.read_parquet(paths.MANIFEST)
     test = manifest[manifest["split"] == "test"].set_index("id").loc[images.packed.ids]

@@ -10,7 +10,7 @@ from facetell.evaluation.predictions import table, write
 from facetell.evaluation.variant_margins import variant_margins
 from facetell.images.loading import Images
 from facetell.images.packed import Packed
-from facetell.models.detector import load
+from facetell.models.detector import Detector
 from facetell.models.inference import margins
 from pipeline import paths
 from pipeline.settings import Settings
@@ -21,9 +21,9 @@ def main(model: str) -> None:
     settings = Settings.load()
     workers = settings.predict.workers
     variants = suite(settings.predict.suites, settings.data.suite)
-    detector, card = load(paths.weights(model))
     device = machine.device()
-    detector.to(device)
+    detector = Detector.load(paths.weights(model)).to(device)
+    card = detector.card
     valid, test = (Images(Packed(paths.PACKED[s]), card.image_size) for s in ("valid", "test"))
     on_valid = {"clean": margins(detector, valid, device, workers=workers)}
     what = f"predict {model}: {1 + len(variants)} versions of {len(test):,} images"

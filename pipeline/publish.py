@@ -35,7 +35,7 @@ from facetell.explain.trust.planted_benchmark import untrained
 from facetell.explain.trust.trials import SMALLEST
 from facetell.images.loading import Images, batch_of
 from facetell.images.packed import Packed, planted_mask
-from facetell.models.detector import load
+from facetell.models.detector import Detector
 from facetell.models.factory import build, parameter_count
 from facetell.report import published
 from facetell.report.explanations import WITH_TRUTH, WITHOUT_TRUTH
@@ -285,7 +285,8 @@ def one_face() -> Image.Image:
     """The first fake that the headline model tells by its single artefact, at some layers, beside
     the same network with random weights."""
     model, settings = headline(), Settings.load()
-    detector, card = load(paths.weights(model))
+    detector = Detector.load(paths.weights(model))
+    card = detector.card
     images = Images(Packed(paths.PACKED["test"]), card.image_size)
     manifest = pd.read_parquet(paths.MANIFEST)
     test = manifest[manifest["split"] == "test"].set_index("id").loc[images.packed.ids]

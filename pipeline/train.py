@@ -15,6 +15,7 @@ from facetell.common.locks import alone
 from facetell.common.machine import device
 from facetell.images.packed import Packed
 from facetell.models.detector import Card, save
+from facetell.training.familiar import familiar
 from facetell.training.job import Engine, Job
 from facetell.training.recipe import Recipe
 from facetell.training.trainer import Fit, train
@@ -75,13 +76,17 @@ def learn(model: str) -> None:
         mean=images.mean,
         std=images.std,
         threshold=fitted.threshold,
+        temperature=fitted.temperature,
         data=train_set.fingerprint,
+        familiar=familiar(valid_set, plan.image_size),
     )
     save(fitted.detector, card, weights)
     cost = fitted.cost | {"disk_mib": round(weights.stat().st_size / 2**20, 1)}
     start = {"start": sha256(Path(plan.pretrained))} if isinstance(plan.pretrained, str) else {}
     used = asdict(plan) | {"mean": images.mean, "std": images.std}
-    write_json(paths.training(model), {"recipe": used, "cost": cost} | start)
+    validation = {"auc": fitted.log[fitted.cost["best_epoch"] - 1]["valid_auc"]}
+    facts = {"recipe": used, "cost": cost, "validation": validation}
+    write_json(paths.training(model), facts | start)
     write_csv(paths.training_log(model), pd.DataFrame(fitted.log), digits=6)
     with whole(paths.epochs(model)) as path:
         _watched(fitted, test_set).to_parquet(path, index=False)

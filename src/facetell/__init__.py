@@ -1,9 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""facetell: train, stress-test and explain detectors of AI-generated faces."""
+"""facetell: train, stress-test and explain detectors of AI-generated faces.
 
+``Detector.load(path).predict(photos)`` judges photos, and ``explain(detector, images)`` shows where
+it looked. Both are imported when they are first asked for, as torch takes seconds to import.
+"""
+
+import importlib
 import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from facetell.app.detector import Detector
+    from facetell.app.prediction import Prediction
+    from facetell.explain.engine import explain
 
 __version__ = "0.1.0"
+__all__ = ["Detector", "Prediction", "explain"]
+_WHERE = {"Detector": "app.detector", "Prediction": "app.prediction"}
+
+
+def __getattr__(name: str) -> Any:
+    """``Detector`` and ``Prediction``; ``explain`` is the package of that name, which is called
+    like the function in it."""
+    if name in _WHERE:
+        return getattr(importlib.import_module(f"facetell.{_WHERE[name]}"), name)
+    if name == "explain":
+        return importlib.import_module("facetell.explain")
+    raise AttributeError(f"module 'facetell' has no attribute {name!r}")
+
 
 # Libraries read these once, when torch is imported, so they are chosen here, before anything else
 # of facetell is; after ``import torch`` they have no effect. What the user has set stays, and

@@ -220,7 +220,7 @@ def test_names_are_text_wherever_they_are_shown(tmp_path, capsys):
     page = tmp_path / "found.html"
     path = write_zip(tmp_path / "a & b.zip", {n.replace("</", "<|"): d for n, d in entries.items()})
     status, said = run(tmp_path, path, "--html", str(page), "--generators",
-                       EVIL.replace("</", "<|"), "鬼\x1b[31m$x_{")  # fmt: skip
+                       EVIL.replace("</", "<|"), "--generators", "鬼\x1b[31m$x_{")  # fmt: skip
     assert status == 0
     assert said["generators"] == {EVIL.replace("</", "<|"): 8, "鬼\x1b[31m$x_{": 8}
     text = page.read_text(encoding="utf-8")
@@ -241,8 +241,8 @@ def test_what_folders_do_not_say_can_be_said(tmp_path, capsys):
     status, said = run(tmp_path, path)
     assert status == 1
     assert said["files"]["ignored"] == {"images that are in no class or not listed": 48}
-    names = ["--classes", "real=camera", "fake=sdxl", "fake=flux"]
-    status, said = run(tmp_path, path, *names, "--splits", "train=one", "test=two")
+    names = [f"--classes={name}" for name in ("real=camera", "fake=sdxl", "fake=flux")]
+    status, said = run(tmp_path, path, *names, "--splits", "train=one", "--splits", "test=two")
     assert status == 0
     assert said["understood"] == {
         "train": {"real": 8, "fake": 16}, "test": {"real": 8, "fake": 16},
@@ -273,8 +273,8 @@ def test_a_table_is_judged_where_its_images_lie(tmp_path, suffix):
         rows.to_csv(table, index=False, sep="\t" if suffix == ".tsv" else ",", encoding="utf-8")
     before = sorted(tmp_path.rglob("*"))
     status, said = run(
-        *(tmp_path, table, "--root", str(home), "--columns", "path=file", "label=target"),
-        *("--classes", "real=0", "fake=1"),
+        *(tmp_path, table, "--root", str(home)),
+        *("--columns=path=file", "--columns=label=target", "--classes=real=0", "--classes=fake=1"),
     )
     assert status == 0
     assert sorted(set(tmp_path.rglob("*")) - {tmp_path / "found.json"}) == before

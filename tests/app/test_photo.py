@@ -22,7 +22,7 @@ from facetell.explain import explain
 from facetell.images.decoding import decode
 from facetell.images.loading import fit
 from facetell.models import build
-from facetell.models.detector import Card, Detector, load, save
+from facetell.models.detector import Card, Detector, save
 
 SIZE = 50
 
@@ -66,7 +66,8 @@ def _here(tmp_path, monkeypatch):
 
 def test_a_photo_gets_the_verdict_of_the_evaluation(weights, face, capsys):
     assert main(["explain", str(weights), str(face), "--blur"]) == 0
-    detector, card = load(weights)
+    detector = Detector.load(weights)
+    card = detector.card
     clean = fit(decode(face.read_bytes()), SIZE)[None].float() / 255
     lines = capsys.readouterr().out.splitlines()
     rows = [clean, blur(clean, [0], sigma=1.0), blur(clean, [0], sigma=2.0)]
@@ -90,11 +91,13 @@ def test_every_layer_or_methods_side_by_side(weights, face, monkeypatch):
     assert (method, list(rows[0].maps["gradcam"])) == ("gradcam", ["conv1", "conv2", "conv3"])
     assert title.startswith("face.jpg: ")
     assert Path("deep/a.pdf").read_bytes().startswith(b"%PDF")
-    found = explain(load(weights)[0], fit(decode(face.read_bytes()), SIZE)[None].float() / 255)
+    found = explain(
+        Detector.load(weights), fit(decode(face.read_bytes()), SIZE)[None].float() / 255
+    )
     np.testing.assert_allclose(
         rows[0].maps["gradcam"]["conv2"], found.maps["gradcam"]["conv2"][0], atol=1e-7
     )
-    arguments = ["--methods", "gradcam", "occlusion", "--layers", "conv2", "--blur"]
+    arguments = ["--methods", "gradcam,occlusion", "--layers", "conv2", "--blur"]
     assert main(["explain", str(weights), str(face), *arguments]) == 0
     (rows, layer, _), _ = drawn.pop("methods_side_by_side")
     assert ([row.name for row in rows], layer) == (["clean", "blur 2 px"], "conv2")
@@ -140,7 +143,7 @@ def test_several_photos_are_several_figures(weights, face, tmp_path, capsys):
         (["face.jpg", "--layers", "conv9"], "no layer 'conv9'"),
         (["face.jpg", "--methods", "gradcamera"], "there is no method 'gradcamera'; there are"),
         (["face.jpg", "--methods", "attention_rollout"], "not defined"),
-        (["face.jpg", "--methods", "gradcam", "hirescam", "--layers", "all"], "at one layer"),
+        (["face.jpg", "--methods", "gradcam,hirescam", "--layers", "all"], "at one layer"),
         (["face.jpg", "--out", "x.txt"], "*.png"),
         (["face.jpg", "face.jpg"], "two photos are named face"),
         (["face.jpg", "broken.jpg"], "broken.jpg cannot be used"),

@@ -7,12 +7,14 @@ import inspect
 import re
 import subprocess
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 from dvc.cli.parser import get_main_parser
 from dvc.utils.hydra import get_hydra_sweeps
 from support import ROOT
 from support.pages import BLOCKS, commands
+from typer.core import TyperCommand
 
 from facetell.app import command_line
 from pipeline.compose import compose
@@ -105,7 +107,12 @@ def make(arguments, monkeypatch, tmp_path):
 
 
 def facetell(arguments, monkeypatch, tmp_path):
-    understood(command_line.main, [arguments], arguments, monkeypatch)
+    def stop(*given):
+        raise Parsed
+
+    monkeypatch.setattr(TyperCommand, "invoke", stop)
+    with suppress(Parsed):
+        raise ValueError(f"exit status {command_line.main(arguments)}")
 
 
 def pytest_(arguments, monkeypatch, tmp_path):

@@ -17,15 +17,13 @@ import pytest
 from PIL import Image
 from support import encoded, write_zip
 
-from facetell.app.photo import read_photo
 from facetell.common.errors import UserError
 from facetell.dataset.manifest import look_at
 from facetell.images.archive import open_archive
 from facetell.images.decoding import Unusable, decode, decode_inspected, inspect
 from facetell.images.jpeg_damage import HARMLESS, damage, warning
-from facetell.images.loading import fit
+from facetell.images.photos import read_photo
 
-SIDE = 48
 END = b"\xff\xd9"
 Kind = tuple[bytes, str, bytes | None]  # the file; what the reason says, or the intact file
 
@@ -290,7 +288,7 @@ def test_pixels_are_those_of_the_intact_image_or_there_is_a_reason(name, looked,
                 function(data)
         reason = aside[HERE.format(name)]
         with pytest.raises(UserError) as error:
-            read_photo(path, SIDE)
+            read_photo(path)
         assert f"{path} cannot be used: {reason}; give a whole" in str(error.value)
         assert "\n" not in str(error.value)
         assert reason.isprintable()
@@ -298,7 +296,7 @@ def test_pixels_are_those_of_the_intact_image_or_there_is_a_reason(name, looked,
     expected = np.asarray(Image.open(io.BytesIO(intact)).convert("RGB"))
     for found in (pixels_of(data), decode(data), decode_inspected(data)):
         np.testing.assert_array_equal(found, expected)
-    np.testing.assert_array_equal(read_photo(path, SIDE).pixels, fit(expected.copy(), SIDE))
+    np.testing.assert_array_equal(read_photo(path).pixels, expected)
     assert table.loc[HERE.format(name), "width"] == 96
 
 
@@ -385,4 +383,4 @@ def test_a_set_keeps_a_file_that_its_ending_belies(tmp_path):
 def test_an_explained_photo_needs_no_ending(tmp_path: Path):
     path = tmp_path / "face"
     path.write_bytes(encoded(photo(), "JPEG"))
-    assert read_photo(path, SIDE).pixels.shape == (3, SIDE, SIDE)
+    assert read_photo(path).pixels.shape == (80, 96, 3)

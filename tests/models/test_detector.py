@@ -7,7 +7,7 @@ import pytest
 from support.training import RECIPE, run, same
 
 from facetell.common.errors import UserError
-from facetell.models.detector import Card, load, save
+from facetell.models.detector import Card, Detector, save
 from facetell.models.preprocessing import HALF
 
 
@@ -20,10 +20,10 @@ def test_saved_detectors_come_back_whole(packed_set, tmp_path):
         save(result.detector, card, tmp_path / "again.safetensors")
         again = (tmp_path / "again.safetensors").read_bytes()
         assert again == (tmp_path / "m.safetensors").read_bytes()
-    back, read = load(tmp_path / "m.safetensors")
-    assert read == card
+    back = Detector.load(tmp_path / "m.safetensors")
+    assert back.card == card
     assert same(back, result.detector)
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes((tmp_path / "m.safetensors").read_bytes()[:1000])
     with pytest.raises(UserError, match="train it again"):
-        load(cut)
+        Detector.load(cut)

@@ -21,7 +21,7 @@ from facetell.app.command_line import main
 from facetell.common.errors import UserError
 from facetell.dataset.rendered import RenderedSet, plan, render
 from facetell.models import build
-from facetell.models.detector import Card, Detector, load, save
+from facetell.models.detector import Card, Detector, save
 
 NARROW = {"vgg19": {"mlp_ratio": 1 / 64}}  # its 120 million weights of one layer take minutes
 DEEPER = ("efficientnet_b1", "efficientnet_b2")  # the layers of efficientnet_b0, more of them
@@ -124,7 +124,8 @@ def test_every_network_computes_the_same_as_onnx(key, folder, capfd):
     assert printed.out.count("\n") == 1
     assert sorted(file.name for file in folder.iterdir()) == ["some.onnx", "some.safetensors"]
 
-    detector, card = load(path)
+    detector = Detector.load(path)
+    card = detector.card
     run = session(folder / "some.onnx")
     takes, gives = run.get_inputs()[0], run.get_outputs()[0]
     assert (takes.name, takes.type) == ("image", "tensor(float)")
@@ -155,7 +156,7 @@ def test_large_networks_keep_their_weights_beside_the_graph(weights, folder):
     target.parent.rename(folder / "moved")
     batch = images(2, 64)
     found = session(folder / "moved/net.onnx").run(None, {"image": batch.numpy()})[0]
-    assert (torch.from_numpy(found) - load(weights)[0](batch)).abs().max() <= 1e-4
+    assert (torch.from_numpy(found) - Detector.load(weights)(batch)).abs().max() <= 1e-4
     # the data file of an earlier export does not stay behind
     exporting.to_onnx(weights, folder / "moved/net.onnx")
     assert [file.name for file in (folder / "moved").iterdir()] == ["net.onnx"]
@@ -206,7 +207,8 @@ def test_errors_are_one_line(weights, folder, capsys, monkeypatch):
     assert "named *.onnx" in refused(capsys, weights, weights)
     assert "cannot write" in refused(capsys, weights, cut / "net.onnx")
 
-    detector, card = load(weights)
+    detector = Detector.load(weights)
+    card = detector.card
     detector.network.conv1[0].bias.data.fill_(float("nan"))
     save(detector, card, cut)
     assert "not finite" in refused(capsys, cut, target)

@@ -16,7 +16,7 @@ from support.training import job
 
 from facetell.common.errors import UserError
 from facetell.models import build
-from facetell.models.detector import Card, Detector, load, save
+from facetell.models.detector import Card, Detector, save
 from facetell.models.preprocessing import preprocessing_of
 from facetell.training.recipe import Recipe
 from facetell.training.trainer import initial_detector
@@ -155,7 +155,7 @@ def test_a_trained_detector_carries_them(packed_set, tmp_path):
     with inside(tmp_path, parameters):
         shutil.copytree(packed_set, "data/packed")
         train.fit("mine")
-        _, card = load("models/mine.safetensors")
+        card = Detector.load("models/mine.safetensors").card
         stored = json.loads(Path("models/mine.json").read_text(encoding="utf-8"))["recipe"]
     assert (card.image_size, card.mean, card.std) == (160, HALF, HALF)
     assert (stored["image_size"], stored["mean"], stored["std"]) == (160, [0.5] * 3, [0.5] * 3)

@@ -14,7 +14,7 @@ from facetell.images.loading import Images
 from facetell.images.packed import Packed
 from facetell.images.spectra import features, length
 from facetell.metrics.ranking import auc
-from facetell.models.detector import Card, load, save
+from facetell.models.detector import Card, Detector, save
 from facetell.models.inference import margins
 from facetell.training import spectral_baseline as baseline
 
@@ -55,7 +55,7 @@ def test_the_baseline_finds_a_faint_checkerboard(sets, tmp_path):
         threshold=found.threshold, data="x",
     )  # fmt: skip
     save(found.detector, card, tmp_path / "s.safetensors")
-    again, _ = load(tmp_path / "s.safetensors")
+    again = Detector.load(tmp_path / "s.safetensors")
     assert np.array_equal(margins(again, sets["test"], CPU), score)
     twice = baseline.fit(sets["train"], sets["valid"], CPU, seed=0)
     assert np.array_equal(margins(twice.detector, sets["test"], CPU), score)

@@ -28,12 +28,12 @@ from facetell.dataset.sources.folder import open_files
 from facetell.images import spectra
 from facetell.images.decoding import decode_inspected
 from facetell.images.packed import Packed
+from facetell.images.pixel_statistics import MEASURED, middle, pixel_statistics
 from facetell.images.reencoding import Treatment, treatment
 from facetell.metrics.evaluate import evaluate
 from facetell.metrics.intervals import Resamples
 
 LIMIT = 0.6  # AUC beyond which a reader is warned
-SIDE = 256  # px: of larger images only the middle is measured, at its own resolution
 FINE = 64  # bands of the DCT per axis, for the figure
 ADVICE = (
     "To see how the detectors do with images that were all re-encoded in one way, run again with "
@@ -76,7 +76,6 @@ NEEDED = (  # of the manifest's columns
     *("format", "mode", "jpeg_quality", "quant_table", "subsampling", "exif"),
 )
 TREATED = ("id", "set", "path", "platform", "laundered")  # tell how an image is read
-MEASURED = ("sharpness", "noise", "red", "green", "blue")
 
 
 class Measured(NamedTuple):
@@ -300,24 +299,3 @@ def _measure(
         fine[CLASSES[label]] += spectra.bands(logs, FINE)[0].double().numpy()
         seen[CLASSES[label]] += 1
     return np.array(values), np.array(features, dtype=np.float32), fine, seen
-
-
-def middle(pixels: np.ndarray, side: int = SIDE) -> np.ndarray:
-    """The middle square of (H, W, 3), at most ``side`` px, without resizing."""
-    height, width = pixels.shape[:2]
-    side = min(side, height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return pixels[top : top + side, left : left + side]
-
-
-def pixel_statistics(pixels: np.ndarray) -> tuple[float, ...]:
-    """``MEASURED`` of uint8 (H, W, 3): log10 variance of the Laplacian of luma, log10 of the noise
-    level (levels of 255; Immerkaer 1996), and mean red, green and blue (0 to 255)."""
-    colour = pixels.reshape(-1, 3).mean(axis=0)
-    y = pixels.astype(np.float32) @ np.array(spectra.LUMA, dtype=np.float32)
-    cross = y[:-2, 1:-1] + y[2:, 1:-1] + y[1:-1, :-2] + y[1:-1, 2:]
-    corners = y[:-2, :-2] + y[:-2, 2:] + y[2:, :-2] + y[2:, 2:]
-    centre = y[1:-1, 1:-1]
-    sharpness = float((cross - 4 * centre).var())
-    noise = float(np.abs(corners - 2 * cross + 4 * centre).mean()) * np.sqrt(np.pi / 2) / 6
-    return (float(np.log10(sharpness + 1e-3)), float(np.log10(noise + 1e-3)), *map(float, colour))

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The model as it is explained: what is called, what its layers are, and how it is left alone."""
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -132,7 +133,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
         with (
             torch.inference_mode(False),
             torch.enable_grad(),
-            torch.compiler.set_stance("force_eager"),
+            _uncompiled(),
         ):
             yield
     finally:
@@ -145,6 +146,13 @@ def untouched(model: nn.Module) -> Iterator[None]:
                 if not torch.equal(value, before):
                     value.copy_(before)
                 module._buffers[name] = value
+
+
+def _uncompiled() -> AbstractContextManager[Any]:
+    """Nothing was compiled where the compiler was never imported, which takes seconds."""
+    if "torch._dynamo" not in sys.modules:
+        return nullcontext()
+    return torch.compiler.set_stance("force_eager")
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:

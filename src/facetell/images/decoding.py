@@ -245,7 +245,7 @@ def _upright_rgb(image: Image.Image, data: bytes | None = None) -> Image.Image:
             warnings.simplefilter("ignore")
             image.load()
             said = made_up(image, data) if data is not None else ""
-            upright = _rgb(_upright(image))
+            upright = rgb(image)
     except Exception as error:  # Pillow's decoders raise many kinds on damaged data
         said = str(error) or repr(error)
         raise Unusable(f"broken: {said.splitlines()[0][:80]}") from error
@@ -262,7 +262,13 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def rgb(image: Image.Image) -> Image.Image:
+    """Turned as its EXIF data say, 8-bit RGB, transparency laid on white.
+
+    >>> rgb(Image.new("LA", (20, 20), (0, 0))).getpixel((0, 0))
+    (255, 255, 255)
+    """
+    image = _upright(image)
     if image.mode.startswith("I") or image.mode == "F":
         return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
     if "A" in image.getbands() or "transparency" in image.info:

@@ -7,11 +7,11 @@ from typing import Literal
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Subset, get_worker_info
-from torchvision.transforms.v2 import functional as F
 
 from facetell.common.distributed import ALONE, World
 from facetell.common.machine import memory_format, pins_memory
 from facetell.common.seeding import seed_of
+from facetell.common.vision import functional as F
 from facetell.images.decoding import decode_inspected
 from facetell.images.packed import Packed
 

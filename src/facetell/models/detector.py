@@ -4,7 +4,7 @@
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from safetensors import safe_open
@@ -21,8 +21,10 @@ class Card:
     """What a weights file says of itself.
 
     ``threshold`` is a margin (fake logit - real logit) chosen on validation images: at or above
-    it the verdict is fake. ``options`` are the network's own arguments. ``data`` is the
-    fingerprint of the training images.
+    it the verdict is fake. ``temperature`` divides a margin so that it is calibrated, and is fitted
+    on validation images, too. ``options`` are the network's own arguments. ``data`` is the
+    fingerprint of the training images. ``familiar`` says what validation images look like
+    (``facetell.images.familiarity``); empty: nothing is known.
     """
 
     network: str
@@ -32,7 +34,9 @@ class Card:
     std: tuple[float, float, float]
     threshold: float
     data: str
+    temperature: float = 1.0
     options: dict[str, Any] = field(default_factory=dict)
+    familiar: dict[str, Any] = field(default_factory=dict)
     labels: tuple[str, str] = ("real", "fake")
 
 
@@ -52,11 +56,58 @@ class Detector(nn.Module):
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, network: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        card: Card | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
+        self._card = card
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Rebuild a saved detector in evaluation mode, on the processor.
+
+        Raises
+        ------
+        UserError : the file is missing, cut off, not one of ours, or does not fit its network.
+
+        >>> network = build("simplenet", image_size=64)
+        >>> detector = Detector(network, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+        >>> card = Card(network="simplenet", width=1.0, image_size=64, mean=(0.5, 0.5, 0.5),
+        ...             std=(0.5, 0.5, 0.5), threshold=0.3, data="")
+        >>> save(detector, card, "simplenet.safetensors")
+        >>> Detector.load("simplenet.safetensors").card.threshold
+        0.3
+        """
+        try:
+            with safe_open(path, framework="pt") as file:
+                card = card_of(file.metadata() or {})
+                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            network = build(
+                card.network, width=card.width, image_size=card.image_size, **card.options
+            )
+            network.load_state_dict(weights)
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(
+                f"{path} is not a facetell weights file, is cut off, or is of another version of "
+                f"facetell ({brief(error)}); train it again"
+            ) from error
+        return cls(network, card.mean, card.std, card).eval()
+
+    @property
+    def card(self) -> Card:
+        """What the weights file says of itself; UserError of a detector that has none yet."""
+        if self._card is None:
+            raise UserError("this detector has no card: it was not loaded from a weights file")
+        return self._card
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.network((images - self.mean) / self.std)
@@ -65,6 +116,13 @@ class Detector(nn.Module):
         """Fake logit - real logit, float32 (B,); sigmoid of it is the probability of fake."""
         logits = self(images).float()
         return logits[:, 1] - logits[:, 0]
+
+
+def card_of(metadata: dict[str, str]) -> Card:
+    """The card in the metadata of a weights file; KeyError if it is not whole."""
+    values = {name: json.loads(metadata[name]) for name in Card.__dataclass_fields__}
+    lists = {name: tuple(item) for name, item in values.items() if isinstance(item, list)}
+    return Card(**(values | lists))
 
 
 def save(detector: Detector, card: Card, path: str | Path) -> None:
@@ -89,38 +147,3 @@ def _order_metadata(path: Path) -> None:
         assert len(text) <= size, "the header has grown by sorting"
         file.seek(8)
         file.write(text.ljust(size))  # padded with spaces, as the format allows
-
-
-def load(path: str | Path) -> tuple[Detector, Card]:
-    """Rebuild a saved detector in evaluation mode, on the processor.
-
-    Raises
-    ------
-    UserError : the file is missing, cut off, not one of ours, or does not fit its network.
-
-    >>> network = build("simplenet", image_size=64)
-    >>> detector = Detector(network, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
-    >>> card = Card(network="simplenet", width=1.0, image_size=64, mean=(0.5, 0.5, 0.5),
-    ...             std=(0.5, 0.5, 0.5), threshold=0.3, data="")
-    >>> save(detector, card, "simplenet.safetensors")
-    >>> again, card = load("simplenet.safetensors")
-    >>> card.threshold
-    0.3
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        values = {name: json.loads(metadata[name]) for name in Card.__dataclass_fields__}
-        lists = {name: tuple(item) for name, item in values.items() if isinstance(item, list)}
-        card = Card(**(values | lists))
-        network = build(card.network, width=card.width, image_size=card.image_size, **card.options)
-        network.load_state_dict(weights)
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(
-            f"{path} is not a facetell weights file, is cut off, or is of another version of the "
-            f"network ({brief(error)}); train it again"
-        ) from error
-    return Detector(network, card.mean, card.std).eval(), card

@@ -24,7 +24,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from facetell.common.errors import UserError, brief, printable, remedied
-from facetell.models.detector import Card, Detector, load
+from facetell.models.detector import Card, Detector
 
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 OPSET = 20  # what torch's exporter writes natively, and every supported onnxruntime reads
@@ -54,7 +54,8 @@ def to_onnx(weights: Path, target: Path, inline: int = INLINE) -> float:
     weights, target = Path(weights), Path(target)
     if target.suffix != ".onnx" or target.is_dir():
         raise UserError(f"{target}: the target of an export must be a file named *.onnx")
-    detector, card = load(weights)
+    detector = Detector.load(weights)
+    card = detector.card
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # a folder, not files.whole: a graph names its data file, so both need their final names

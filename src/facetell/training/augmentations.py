@@ -7,7 +7,8 @@ Each takes and returns uint8 (3, S, S). A recipe that names several applies them
 from collections.abc import Callable, Sequence
 
 import torch
-from torchvision.transforms import v2
+
+from facetell.common.vision import v2
 
 Augment = Callable[[torch.Tensor], torch.Tensor]
 

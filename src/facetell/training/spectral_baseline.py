@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from facetell.common.progress import progress, worked
 from facetell.images.loading import Images, to_unit
 from facetell.images.spectra import NETWORK, features
+from facetell.metrics.calibration import temperature
 from facetell.metrics.ranking import auc, best_threshold
 from facetell.models.detector import Detector
 from facetell.models.factory import build, parameter_count
@@ -25,10 +26,13 @@ LIMIT = 20_000  # training images: a few hundred weights need no more
 
 
 class Fitted(NamedTuple):
-    """The detector, its threshold (a margin), its settings, and what fitting cost."""
+    """The detector, its threshold (a margin), its temperature, its AUC on validation images, its
+    settings, and what fitting cost."""
 
     detector: Detector
     threshold: float
+    temperature: float
+    valid_auc: float
     recipe: dict[str, Any]
     cost: dict[str, Any]
 
@@ -62,7 +66,8 @@ def fit(train: Images, valid: Images, device: torch.device, *, seed: int) -> Fit
     best = int(np.argmax(areas))
     detector = _detector(scaler, fits[best], train.size).to(device)
     seconds = time.perf_counter() - started
-    threshold = best_threshold(valid.packed.labels, margins(detector, valid, device))
+    scores = margins(detector, valid, device)
+    threshold = best_threshold(valid.packed.labels, scores)
     recipe = {"network": NETWORK, "image_size": train.size, "width": 1.0, "C": STRENGTHS[best]}
     cost = {
         "parameters": parameter_count(detector),
@@ -76,7 +81,8 @@ def fit(train: Images, valid: Images, device: torch.device, *, seed: int) -> Fit
         "processes": 1,
         "precision": "float32",
     }
-    return Fitted(detector, threshold, recipe, cost)
+    heat = temperature(valid.packed.labels, scores)
+    return Fitted(detector, threshold, heat, areas[best], recipe, cost)
 
 
 def _features(images: Images, indices: np.ndarray, device: torch.device) -> np.ndarray:

@@ -17,6 +17,7 @@ from facetell.common.machine import memory_format, peak_device_memory, pins_memo
 from facetell.common.progress import STEP, estimating, progress, to_stderr, worked
 from facetell.common.seeding import seed_of
 from facetell.images.loading import Images, TrainingImages, training_batches, training_order
+from facetell.metrics.calibration import temperature
 from facetell.metrics.losses import log_loss
 from facetell.metrics.ranking import auc, best_threshold
 from facetell.models.detector import Detector
@@ -46,6 +47,7 @@ class Fit:
 
     detector: Detector
     threshold: float  # margin, chosen on validation
+    temperature: float  # fitted on validation
     log: list[dict[str, float]]  # one row per epoch
     cost: dict[str, Any]
     watched: np.ndarray
@@ -359,11 +361,13 @@ class Trainer:
         self.detector.network.load_state_dict(history.weights)
         self.detector.requires_grad_(True).eval()
         cost = self._cost()
-        threshold = best_threshold(valid.labels, self._margins(self.valid_images, torch.float32))
+        scores = self._margins(self.valid_images, torch.float32)
+        threshold = best_threshold(valid.labels, scores)
         watched = (
             torch.stack(history.watched).double().numpy() if history.watched else np.empty((0, 0))
         )
-        return Fit(self.detector, threshold, history.log, cost, watched)
+        heat = temperature(valid.labels, scores)
+        return Fit(self.detector, threshold, heat, history.log, cost, watched)
 
     def _cost(self) -> dict[str, Any]:
         history, device = self.history, self.engine.device

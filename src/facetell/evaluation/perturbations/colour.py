@@ -2,9 +2,9 @@
 """Perturbations of colour and light, pixel by pixel; definitions as in torchvision and Pillow."""
 
 import torch
-from torchvision.transforms.v2 import functional as F
 
 from facetell.common.seeding import seed_of
+from facetell.common.vision import functional as F
 from facetell.evaluation.perturbations.registry import Ids, perturbation, within
 
 STRONGEST = 10.0  # factor

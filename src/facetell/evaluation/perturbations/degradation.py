@@ -10,10 +10,10 @@ import numpy as np
 import simplejpeg
 import torch
 from PIL import Image
-from torchvision.transforms.v2 import functional as F
 
 from facetell.common.errors import UserError
 from facetell.common.seeding import seed_of
+from facetell.common.vision import functional as F
 from facetell.evaluation.perturbations.registry import Ids, perturbation, within
 from facetell.evaluation.perturbations.separable import separable
 from facetell.images.loading import fit

@@ -5,8 +5,8 @@ import math
 
 import torch
 from torch.nn.functional import affine_grid, grid_sample
-from torchvision.transforms.v2 import functional as F
 
+from facetell.common.vision import functional as F
 from facetell.evaluation.perturbations.registry import Ids, perturbation, within
 
 SIDE = 224  # px of the input for which a crop's side is given

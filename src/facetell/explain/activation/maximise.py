@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torchvision.transforms.v2 import functional as F
 
 from facetell.common.errors import UserError
 from facetell.common.progress import progress
 from facetell.common.seeding import seed_of
+from facetell.common.vision import functional as F
 from facetell.explain.layers import NotAMap, as_map, hooks, resolve
 from facetell.explain.subject import Subject, device_of, sign_of, untouched
 

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from scipy.linalg import solveh_banded
 from scipy.special import expit
-from torchvision.transforms.v2.functional import gaussian_blur
 
 from facetell.common.errors import UserError
 from facetell.common.seeding import seed_of
+from facetell.common.vision import functional as F
 
 Score = Callable[[torch.Tensor], torch.Tensor | np.ndarray]
 NOISE = 0.01  # standard deviation of what ROAD adds to imputed pixels, of the range [0, 1]
@@ -83,7 +83,7 @@ def blurred(images: torch.Tensor) -> torch.Tensor:
     standard deviation is a sixteenth of the side."""
     size = images.shape[-1]
     reach = min(2 * (3 * size // 16) + 1, 2 * size - 1)  # padding by reflection allows no more
-    return gaussian_blur(images, [reach, reach], [size / 16, size / 16])
+    return F.gaussian_blur(images, [reach, reach], [size / 16, size / 16])
 
 
 def deletion(score: Score, images: torch.Tensor, ranks: np.ndarray, *, steps: int) -> Curve:
