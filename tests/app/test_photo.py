@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from scipy.special import expit
-from torch import nn
+from support.detectors import saved
 
 import facetell.app.photo as photo
 from facetell.app.command_line import main
@@ -21,27 +21,14 @@ from facetell.evaluation.perturbations.degradation import blur
 from facetell.explain import explain
 from facetell.images.decoding import decode
 from facetell.images.loading import fit
-from facetell.models import build
-from facetell.models.detector import Card, Detector, save
+from facetell.models.detector import Detector
 
 SIZE = 50
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("models") / "small.safetensors"
-    torch.manual_seed(0)
-    card = Card(
-        network="simplenet", width=1.0, image_size=SIZE, mean=(0.5,) * 3, std=(0.5,) * 3,
-        threshold=0.01, data="none",
-    )  # fmt: skip
-    network = build("simplenet", width=1.0, image_size=SIZE)
-    with torch.no_grad():  # untrained logits hardly differ
-        [module for module in network.modules() if isinstance(module, nn.Linear)][-1].weight.mul_(
-            40
-        )
-    save(Detector(network, card.mean, card.std), card, path)
-    return path
+    return saved(tmp_path_factory.mktemp("models") / "small.safetensors", SIZE)
 
 
 @pytest.fixture

@@ -4,12 +4,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from scipy.special import expit
 
 from facetell.common.labels import CLASSES
-from facetell.images.familiarity import Familiarity, seen_in_part
+from facetell.images.familiarity import Familiarity, Novelty, seen_in_part
 from facetell.images.loading import fit, to_unit
 from facetell.images.photos import Photo
 from facetell.models.detector import Card, Detector
@@ -60,20 +59,16 @@ def predicted(detector: Detector, photos: Sequence[Photo]) -> list[Prediction]:
     with evaluating(detector), torch.inference_mode():
         margins = to_numpy(margin_of(detector, to_unit(seen, device)))
     familiar = Familiarity.of(card.familiar)
+    sizes = [(photo.width, photo.height) for photo in photos]
+    unknown = [Novelty(float("nan"), ())] * len(photos)
+    novelties = unknown if familiar is None else familiar.novelties(sizes, seen.numpy())
     return [
-        _prediction(photo, float(margin), card, familiar, pixels.numpy())
-        for photo, margin, pixels in zip(photos, margins, seen, strict=True)
+        _prediction(photo, float(margin), card, novelty)
+        for photo, margin, novelty in zip(photos, margins, novelties, strict=True)
     ]
 
 
-def _prediction(
-    photo: Photo, margin: float, card: Card, familiar: Familiarity | None, pixels: np.ndarray
-) -> Prediction:
-    said = tuple(seen_in_part(photo.width, photo.height, card.image_size))
-    score = float("nan")
-    if familiar is not None:
-        novelty = familiar.unlike(photo.width, photo.height, pixels)
-        score, said = novelty.score, said + novelty.said
+def _prediction(photo: Photo, margin: float, card: Card, novelty: Novelty) -> Prediction:
     return Prediction(
         name=photo.name,
         verdict=CLASSES[margin >= card.threshold],
@@ -81,6 +76,6 @@ def _prediction(
         score=float(expit(margin)),
         probability=float(expit(margin / card.temperature)),
         threshold=float(expit(card.threshold)),
-        novelty=score,
-        unlike=said,
+        novelty=novelty.score,
+        unlike=(*seen_in_part(photo.width, photo.height, card.image_size), *novelty.said),
     )

@@ -2,14 +2,14 @@
 """Whether a photo is like the images that a detector was validated on: a verdict holds for those.
 
 Looked at are the size and shape of the file's picture, and, of what the network sees, sharpness and
-noise, the azimuthal power spectrum, and the layout: a thumbnail. The last two are compared by
-their Mahalanobis distance under probabilistic principal component analysis (Tipping and Bishop,
-1999), a common score of novelty. Every limit is a quantile of validation images, for the distances
-of images that were left out of the fit.
+noise, the azimuthal power spectrum, and the layout: where brightness rises and falls in a
+thumbnail. The last two are compared by their Mahalanobis distance under probabilistic principal
+component analysis (Tipping and Bishop, 1999), a common score of novelty. Every limit is a quantile
+of validation images, for the distances of images that were left out of the fit.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,23 +18,24 @@ import torch
 
 from facetell.images import spectra
 from facetell.images.loading import to_unit
-from facetell.images.pixel_statistics import pixel_statistics
+from facetell.images.pixel_statistics import sharpness_and_noise
 
 OUTSIDE = 0.0025  # share of validation images beyond each limit
-THUMB = 8  # px: the side of the thumbnail
-RANKS = {"spectrum": 8, "layout": 24}  # principal components of each
+THUMB = 16  # px: the side of the thumbnail
+RANKS = {"spectrum": 8, "layout": 16}  # principal components of each
+FAINT = 0.01  # of the range of brightness: weaker differences are noise
 FOLDS = 5
 FEWEST = 40  # validation images below which nothing is claimed
 MOST = 2_000  # that are looked at
 SCALE = 1.25  # a size or shape may differ by this factor from those of validation images
 SEEN = 2 / 3  # of the photo's area: if the network sees less, the user is told
-DIGITS = 5  # significant digits that are kept
+DIGITS = 4  # significant digits that are kept
 NAMES = ("sharpness", "noise")
 SAID = {
     "spectrum": "its frequency spectrum is unlike that of the validation images ({:.1f} times the "
     "distance at which images count as unlike)",
-    "layout": "its layout of light and colour is unlike that of the validation images ({:.1f} "
-    "times the distance at which images count as unlike): is it one face, cropped as theirs?",
+    "layout": "its layout of light and dark is unlike that of the validation images ({:.1f} times "
+    "the distance at which images count as unlike): is it one upright face, cropped as theirs?",
 }
 
 
@@ -121,9 +122,8 @@ class Familiarity:
         shorter, longer = np.array([sorted(size) for size in sizes]).reshape(-1, 2).T
         if len(shorter) < FEWEST:
             return None
-        measured = [_measured(one) for one in pixels]
-        levels = np.array([found["levels"] for found in measured])
-        bounds = np.quantile(levels, [OUTSIDE, 1 - OUTSIDE], axis=0).T
+        found = _measured(np.stack(list(pixels)))
+        bounds = np.quantile(found["levels"], [OUTSIDE, 1 - OUTSIDE], axis=0).T
         return cls(
             images=len(shorter),
             side=(int(shorter.min()), int(shorter.max())),
@@ -132,10 +132,7 @@ class Familiarity:
                 name: (float(f"{low:.{DIGITS}g}"), float(f"{high:.{DIGITS}g}"))
                 for name, (low, high) in zip(NAMES, bounds, strict=True)
             },
-            subspaces={
-                name: Subspace.fit(np.array([found[name] for found in measured]), rank)
-                for name, rank in RANKS.items()
-            },
+            subspaces={name: Subspace.fit(found[name], rank) for name, rank in RANKS.items()},
         )
 
     @classmethod
@@ -150,17 +147,25 @@ class Familiarity:
         """As what JSON gives back."""
         return json.loads(json.dumps(asdict(self)))
 
-    def unlike(self, width: int, height: int, pixels: np.ndarray) -> "Novelty":
-        """Compare a photo of this size in pixels, of which the network sees ``pixels``, uint8
-        (3, S, S)."""
+    def novelties(self, sizes: Sequence[tuple[int, int]], pixels: np.ndarray) -> "list[Novelty]":
+        """Compare photos of these sizes, (width, height) in pixels, of which the network sees
+        ``pixels``, uint8 (N, 3, S, S)."""
         found = _measured(pixels)
         ratios = {
-            name: float(space.distance(found[name])) / space.limit
+            name: space.distance(found[name]) / space.limit
             for name, space in self.subspaces.items()
         }
-        said = [*self._size(width, height), *self._levels(found["levels"])]
+        return [
+            self._novelty(size, found["levels"][at], {name: r[at] for name, r in ratios.items()})
+            for at, size in enumerate(sizes)
+        ]
+
+    def _novelty(
+        self, size: tuple[int, int], levels: np.ndarray, ratios: dict[str, float]
+    ) -> "Novelty":
+        said = [*self._size(*size), *self._levels(levels)]
         said += [SAID[name].format(ratio) for name, ratio in ratios.items() if ratio > 1]
-        return Novelty(max(ratios.values()), tuple(said))
+        return Novelty(float(max(ratios.values())), tuple(said))
 
     def _size(self, width: int, height: int) -> Iterator[str]:
         shorter, longer = sorted((width, height))
@@ -182,8 +187,8 @@ class Familiarity:
         for name, level in zip(NAMES, levels, strict=True):
             low, high = self.limits[name]
             if not low <= level <= high:
-                share = 1 - OUTSIDE
-                yield f"it is {words[name][level > high]} than {share:.1%} of the validation images"
+                how = words[name][int(level > high)]
+                yield f"it is {how} than {1 - OUTSIDE:.1%} of the validation images"
 
 
 @dataclass(frozen=True)
@@ -214,14 +219,24 @@ def seen_in_part(width: int, height: int, size: int) -> Iterator[str]:
 
 
 def _measured(pixels: np.ndarray) -> dict[str, np.ndarray]:
-    batch = to_unit(torch.from_numpy(np.ascontiguousarray(pixels))[None], torch.device("cpu"))
-    thumb = torch.nn.functional.adaptive_avg_pool2d(batch, THUMB)
-    rings = spectra.azimuthal(spectra.power(batch), min(spectra.RADII, pixels.shape[-1] // 2))
-    return {
-        "levels": np.array(pixel_statistics(pixels.transpose(1, 2, 0))[: len(NAMES)]),
-        "spectrum": rings[0].double().numpy(),
-        "layout": thumb[0].flatten().double().numpy(),
+    """What is compared, of (N, 3, S, S): two levels, the spectrum and the layout of each."""
+    batch = to_unit(torch.from_numpy(np.ascontiguousarray(pixels)), torch.device("cpu"))
+    radii = min(spectra.RADII, pixels.shape[-1] // 2)
+    found = {
+        "levels": sharpness_and_noise(spectra.luma(batch)),
+        "spectrum": spectra.azimuthal(spectra.power(batch), radii),
+        "layout": _layout(spectra.luma(batch)),
     }
+    return {name: values.double().numpy() for name, values in found.items()}
+
+
+def _layout(luma: torch.Tensor) -> torch.Tensor:
+    """Differences of brightness between neighbours, down and across, (N, 2 (THUMB - 1)^2); their
+    strength on the whole is divided out."""
+    thumb = torch.nn.functional.adaptive_avg_pool2d(luma, THUMB)
+    down, across = thumb.diff(dim=1)[:, :, :-1], thumb.diff(dim=2)[:, :-1]
+    steps = torch.stack([down, across], dim=1).flatten(1)
+    return steps / (steps.square().mean(dim=1, keepdim=True).sqrt() + FAINT)
 
 
 def _rounded(values: np.ndarray) -> tuple[float, ...]:

@@ -119,8 +119,10 @@ class Detector(nn.Module):
 
 
 def card_of(metadata: dict[str, str]) -> Card:
-    """The card in the metadata of a weights file; KeyError if it is not whole."""
-    values = {name: json.loads(metadata[name]) for name in Card.__dataclass_fields__}
+    """The card in the metadata of a weights file; TypeError if it is not whole. What an older
+    version did not know is left at its default."""
+    known = [name for name in Card.__dataclass_fields__ if name in metadata]
+    values = {name: json.loads(metadata[name]) for name in known}
     lists = {name: tuple(item) for name, item in values.items() if isinstance(item, list)}
     return Card(**(values | lists))
 
