@@ -2,11 +2,14 @@
 """compare: tables, paired tests, curves and figures over the models that params.yaml selects, and
 the headline."""
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
-from facetell.common.figure_style import save
+from facetell.common.figure_style import save_all
 from facetell.common.files import read_json, write_csv, write_json, write_text
 from facetell.common.progress import estimating
 from facetell.curves import Curves, curves_of
@@ -59,10 +62,13 @@ def main() -> None:
     frames = curves.frames() | {"learning": log, "robustness": changes, "frequency": bands}
     for key, frame in frames.items():
         write_csv(paths.curve(key), frame, digits=5)
-    draw(curves, temperatures_of(scores), changes, bands)
     best = {model: scores[model]["training"]["cost"]["best_epoch"] for model in models}
-    save(learning(log, best), paths.COMPARISONS / "learning")
-    draw_explained(looked)
+    figures = chain(
+        drawn(curves, temperatures_of(scores), changes, bands),
+        [("learning", learning(log, best))],
+        drawn_explained(looked),
+    )
+    save_all(figures, paths.COMPARISONS)
 
     name = settings.data.name
     found = tables(scores, log, OurData.of(name, data))
@@ -103,52 +109,46 @@ def write_tables(found: dict[str, pd.DataFrame]) -> None:
         write_csv(paths.TABLES / f"{key}.csv", table, digits=5)
 
 
-def draw(
+def drawn(
     curves: Curves, temperatures: dict[str, float], changes: pd.DataFrame, bands: pd.DataFrame
-) -> None:
-    """Every figure but the learning curves, as PNG and PDF; one that has nothing to show is not
-    there: no ROC of one class, no frequencies without filters."""
+) -> Iterator[tuple[str, Figure]]:
+    """Every figure of scores by its name; one that has nothing to show is not there: no ROC of one
+    class, no frequencies without filters."""
     if curves.roc:
-        save(errors.roc(curves.roc), paths.COMPARISONS / "roc")
-        save(errors.det(curves.det), paths.COMPARISONS / "det")
-        save(errors.precision_recall(curves.pr), paths.COMPARISONS / "pr")
-    save(scoring.histograms(curves.histograms), paths.COMPARISONS / "scores")
-    save(
-        scoring.reliability(curves.before, curves.after, temperatures),
-        paths.COMPARISONS / "reliability",
-    )
+        yield "roc", errors.roc(curves.roc)
+        yield "det", errors.det(curves.det)
+        yield "pr", errors.precision_recall(curves.pr)
+    yield "scores", scoring.histograms(curves.histograms)
+    yield "reliability", scoring.reliability(curves.before, curves.after, temperatures)
     if (changes["perturbation"].notna() & ~changes["probe"]).any():
         for number in NUMBERS:
             if changes[number].notna().any():
-                save(levels(changes, number), paths.COMPARISONS / f"robustness_{number}")
-        save(drops(changes), paths.COMPARISONS / "drops")
-        save(flips(changes), paths.COMPARISONS / "flips")
+                yield f"robustness_{number}", levels(changes, number)
+        yield "drops", drops(changes)
+        yield "flips", flips(changes)
     if len(bands):
-        save(frequency_sensitivity(bands), paths.COMPARISONS / "frequency")
+        yield "frequency", frequency_sensitivity(bands)
 
 
-def draw_explained(explained: dict[str, dict[str, Any]]) -> None:
+def drawn_explained(explained: dict[str, dict[str, Any]]) -> Iterator[tuple[str, Figure]]:
     """Which maps can be believed, where they lie, and which measures agree with planted truth.
     What can be believed was decided by the explain stage; here it is only read."""
     planted = {m: stored(facts["planted"]) for m, facts in explained.items() if "planted" in facts}
     for kind, title in KINDS.items():
         verdicts = {m: kinds[kind] for m, kinds in planted.items() if kind in kinds}
         if any(verdict.scope != Belief.NONE for verdict in verdicts.values()):
-            save(leaderboard(verdicts, title), paths.COMPARISONS / f"leaderboard_{kind}")
+            yield f"leaderboard_{kind}", leaderboard(verdicts, title)
     shares = {m: pd.DataFrame(facts.get("regions", [])) for m, facts in explained.items()}
     shares = {
         m: table for m, table in shares.items() if len(table) and (table["class"] == "fake").any()
     }
     if shares:
-        save(
-            regions_of_models(shares, "Where detectors look in fakes"),
-            paths.COMPARISONS / "regions",
-        )
+        yield "regions", regions_of_models(shares, "Where detectors look in fakes")
     tried = {m: facts["trials"]["agreement"] for m, facts in explained.items() if "trials" in facts}
     ranked = [pd.DataFrame(rows).assign(model=model) for model, rows in tried.items() if rows]
     if ranked:
         title = "Do measures of faithfulness rank maps as planted truth does?"
-        save(agreement(pd.concat(ranked), title), paths.COMPARISONS / "agreement")
+        yield "agreement", agreement(pd.concat(ranked), title)
 
 
 def learning_log(model: str, test: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 import pandas as pd
 
 from facetell.common.errors import UserError
-from facetell.common.figure_style import save
+from facetell.common.figure_style import save_all
 from facetell.common.files import write_json
 from facetell.common.machine import device
 from facetell.common.progress import estimating
@@ -48,8 +48,8 @@ def main(model: str) -> None:
     facts |= of_survey(model, seen) | of_planted(truth) | of_trials(tried)
     write_json(paths.explained(model), facts, digits=4)
     shown = Shown.of(model, settings.data.name, defined, suite.costly, **dict(suite.activation))
-    for name, figure in figures(tested, seen, shown):
-        save(figure, paths.explanations(model) / f"{name}.png")
+    drawn = ((f"{name}.png", figure) for name, figure in figures(tested, seen, shown))
+    save_all(drawn, paths.explanations(model))
 
 
 def announced(

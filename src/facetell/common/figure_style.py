@@ -21,6 +21,8 @@ if "MPLBACKEND" not in os.environ and "matplotlib.pyplot" not in sys.modules:
 
 import matplotlib.pyplot as plt
 import numpy as np
+from joblib import cpu_count
+from joblib.externals.loky import get_reusable_executor
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -42,6 +44,7 @@ BANDED = 5  # models up to which their bands can be told apart
 FORMATS = (".png", ".pdf")  # for the screen, and for print
 # no dates: equal figures are equal files
 METADATA = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}
+WRITERS = 4  # processes at most that write figures
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 FORMULA = r"$\mathdefault{"  # how matplotlib's own begin
@@ -195,4 +198,23 @@ def save(figure: Figure, path: str | Path) -> None:
     for suffix in [path.suffix] if path.suffix else FORMATS:
         with whole(path.with_suffix(suffix)) as temporary:
             figure.savefig(temporary, metadata=METADATA.get(suffix))
+        figure.set_layout_engine("none")  # what the first format was laid out like stays
     plt.close(figure)
+
+
+def save_all(figures: Iterable[tuple[str, Figure]], folder: Path) -> None:
+    """Write every figure under its name, as ``save`` does, on all cores.
+
+    Figures are made here, one after the other, while processes write those that are made already.
+
+    >>> save_all([("a.png", plt.figure())], Path("plots"))
+    >>> [path.name for path in Path("plots").iterdir()]
+    ['a.png']
+    """
+    writers = get_reusable_executor(max_workers=min(cpu_count(), WRITERS))
+    jobs = []
+    for name, figure in figures:
+        jobs.append(writers.submit(save, figure, folder / name))
+        plt.close(figure)
+    for job in jobs:
+        job.result()
