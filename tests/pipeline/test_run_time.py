@@ -101,7 +101,7 @@ def test_what_nothing_is_known_of_is_named(settings):
     assert plan.seconds("explain swin") is None
     plan = noted(plan, fetch=60)
     said = announcement(plan, "fetch", [])
-    assert "train simplenet, train sepnet, train resnet50, ... will take" in said
+    assert "train simplenet, train resnet50, train swin, ... will take" in said
     other = committed(settings, swin=100.0)
     other["swin"]["recipe"] = other["swin"]["recipe"] | {"epochs": 99}
     assert Plan(settings, {}, other, SIZES).seconds("train swin") is None

@@ -66,7 +66,7 @@ def test_choices_list_the_valid_ones(plain, change, says):
 
 
 def test_a_model_that_is_not_selected(plain):
-    with pytest.raises(UserError, match=r"'vit' is not selected; .* simplenet, sepnet"):
+    with pytest.raises(UserError, match=r"'vit' is not selected; .* simplenet, resnet50"):
         Settings.of(plain).recipe("vit")
 
 

@@ -45,8 +45,7 @@ def tiny_clone(home: Path) -> Path:
     settings["fetch"] |= TINY
     demo.write_text(yaml.safe_dump(settings))
     starter = (home / "conf/model/starter.yaml").read_text()
-    for absent in ("  - sepnet\n", "  - resnet50\n"):
-        starter = starter.replace(absent, "")
+    starter = starter.replace("  - resnet50\n", "")
     (home / "conf/model/starter.yaml").write_text(starter)
     config = home / "conf/config.yaml"
     config.write_text(
