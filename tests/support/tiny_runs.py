@@ -12,6 +12,7 @@ from unittest.mock import patch
 import yaml
 from matplotlib.figure import Figure
 
+from facetell.common import figure_style
 from facetell.common.errors import UserError
 from pipeline import audit, baseline, compare, explain, fetch, pack, predict, score, split, train
 from support import ROOT
@@ -84,7 +85,7 @@ def inside(home: Path, parameters: Mapping[str, Any]) -> Iterator[None]:
     (home / "params.yaml").write_text(yaml.safe_dump(dict(parameters), sort_keys=False))
     os.chdir(home)
     try:
-        with patch.object(Figure, "savefig", drawn):
+        with patch.object(Figure, "savefig", drawn), patch.object(figure_style, "WRITERS", 1):
             yield
     finally:
         os.chdir(before)

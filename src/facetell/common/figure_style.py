@@ -211,8 +211,12 @@ def save_all(figures: Iterable[tuple[str, Figure]], folder: Path) -> None:
     >>> [path.name for path in Path("plots").iterdir()]
     ['a.png']
     """
-    writers = get_reusable_executor(max_workers=min(cpu_count(), WRITERS))
-    jobs = []
+    workers = min(cpu_count(), WRITERS)
+    if workers == 1:
+        for name, figure in figures:
+            save(figure, folder / name)
+        return
+    writers, jobs = get_reusable_executor(max_workers=workers), []
     for name, figure in figures:
         jobs.append(writers.submit(save, figure, folder / name))
         plt.close(figure)
