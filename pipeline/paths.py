@@ -7,6 +7,8 @@ from pathlib import Path
 
 from facetell.common.labels import SPLITS
 
+BASELINE = "spectral"  # the linear classifier, which stands beside the selected models
+
 MANIFEST = Path("data/manifest.parquet")
 PACKED = {split: Path(f"data/packed/{split}.arrow") for split in SPLITS}
 

@@ -56,7 +56,6 @@ WIDTH = 1000  # px
 COLOURS = 256  # of a picture's palette
 MADE_FROM = "made from"  # where a picture says what it was drawn from
 LAYERS = 5  # columns of maps in the picture of one face
-BASELINE = "spectral"
 COUNTED = ("epoch", "parameters", "seconds")
 
 
@@ -99,7 +98,7 @@ def demo() -> str:
         clean, hard = found["clean"], found["robustness"]
         rows.append(
             {
-                "model": f"`{model}`" + " (linear baseline)" * (model == BASELINE),
+                "model": f"`{model}`" + " (linear baseline)" * (model == paths.BASELINE),
                 "AUC": with_interval(clean, "auc"),
                 "AUC, several artefacts": f"{found['artefacts']['several']['auc']:.3f}",
                 "AUC, artefacts removed": f"{found['variants'][CONTROL]['auc']:.3f}",
@@ -260,7 +259,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
 
 def scores() -> dict[str, dict[str, Any]]:
     """All numbers of each selected model, the baseline last."""
-    return {model: read_json(paths.scores(model)) for model in [*Settings.load().models, BASELINE]}
+    models = [*Settings.load().models, paths.BASELINE]
+    return {model: read_json(paths.scores(model)) for model in models}
 
 
 def headline() -> str:

@@ -221,7 +221,7 @@ def _sentence(row: "pd.Series[float]") -> str:
     sign = -1 if swapped else 1
     low, high = sorted(100 * sign * row[f"accuracy_{end}"] for end in ("low", "high"))
     points = f"{100 * abs(row['accuracy_difference']):.1f} percentage points"
-    bounds = f"[{low:.1f}, {high:.1f}] ({_p(row['mcnemar_holm'])})"
+    bounds = f"[{low:.1f}, {high:.1f}] ({p_in_words(row['mcnemar_holm'])})"
     if row["mcnemar_holm"] < ALPHA:
         said = f"`{first}` beats `{second}` by {points} of accuracy {bounds}"
     else:
@@ -232,10 +232,15 @@ def _sentence(row: "pd.Series[float]") -> str:
         return said + "."
     low, high = sorted(sign * row[f"auc_{end}"] for end in ("low", "high"))
     difference = f"{sign * row['auc_difference']:+.3f}"
-    return f"{said}; AUC {difference} [{low:+.3f}, {high:+.3f}] ({_p(row['delong_holm'])})."
+    return f"{said}; AUC {difference} [{low:+.3f}, {high:+.3f}] ({p_in_words(row['delong_holm'])})."
 
 
-def _p(value: float) -> str:
+def p_in_words(value: float) -> str:
+    """A p-value with two digits, or only below which it is.
+
+    >>> p_in_words(0.0213), p_in_words(1e-9)
+    ('p = 0.021', 'p < 0.0001')
+    """
     return f"p = {value:.2g}" if value >= FINEST else f"p < {FINEST:g}"
 
 

@@ -1,32 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an audit of a data set found, for a person: tables, on a terminal and on one page."""
 
-import base64
-import io
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jinja2
-import numpy as np
 import pandas as pd
-from markupsafe import Markup, escape
-from matplotlib.figure import Figure
-from PIL import Image
 
 from facetell import __version__
-from facetell.common.figure_style import METADATA, plt
 from facetell.common.labels import CLASSES
 from facetell.dataset import leaks as gate
 from facetell.dataset.audit import LIMIT, SPECTRAL, WORDS, Measured, rings
 from facetell.dataset.samples import Group
+from facetell.report.embedded import environment, jpeg, png
 from facetell.report.figures import data as draw
 
 DRAWN = "drawn by facetell"  # the split, where the set has none
 LISTED = 20  # pairs of a kind, and images set aside, that are listed by name
-QUALITY = 90  # of samples on the page
 
 
 @dataclass(frozen=True)
@@ -202,26 +193,20 @@ def _printable(line: str) -> str:
 
 def page(found: Audited) -> str:
     """One HTML page that needs nothing else: no script, no font, no picture from elsewhere."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("facetell.report"), autoescape=True,
-        undefined=jinja2.StrictUndefined, trim_blocks=True,
-    )  # fmt: skip
-    environment.filters["code"] = _code
-    return environment.get_template("audit.html").render(
-        name=found.name,
-        path=str(found.path),
-        layout=found.layout,
-        version=__version__,
-        said={"error": "", **found.said},
-        tables=list(tables(found, names=True)),
-        figures=list(_figures(found)),
-        samples=list(map(_shown, found.samples)),
+    return (
+        environment()
+        .get_template("audit.html")
+        .render(
+            name=found.name,
+            path=str(found.path),
+            layout=found.layout,
+            version=__version__,
+            said={"error": "", **found.said},
+            tables=list(tables(found, names=True)),
+            figures=list(_figures(found)),
+            samples=list(map(_shown, found.samples)),
+        )
     )
-
-
-def _code(text: str) -> Markup:
-    """Escaped, with what stands between backticks as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _figures(found: Audited) -> Iterator[dict[str, str]]:
@@ -233,24 +218,17 @@ def _figures(found: Audited) -> Iterator[dict[str, str]]:
         numbers = "; ".join(f"{WORDS[name]} {area['auc']:.2f}" for name, area in areas.items())
         yield {
             "title": "Shortcuts, drawn",
-            "png": _png(draw.shortcuts(areas, LIMIT, title)),
+            "png": png(draw.shortcuts(areas, LIMIT, title)),
             "alt": f"AUC of fake against real with its interval, by shortcut: {numbers}",
         }
     spectra = rings(found.measured)
     if all(len(values) for values in spectra.values()):
         yield {
             "title": "Spectra",
-            "png": _png(draw.spectrum(spectra, found.measured.cosines, "Spectrum of luma")),
+            "png": png(draw.spectrum(spectra, found.measured.cosines, "Spectrum of luma")),
             "alt": "Mean power by frequency of real and of fake images, the difference of both, "
             "and the difference of their cosine transforms",
         }
-
-
-def _png(figure: Figure) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata=METADATA[".png"])
-    plt.close(figure)
-    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def _shown(group: Group) -> dict[str, Any]:
@@ -258,14 +236,8 @@ def _shown(group: Group) -> dict[str, Any]:
         "title": " ".join(filter(None, (group.label, group.generator))),
         "images": f"{group.images:,} image{'s' if group.images != 1 else ''}",
         "pictures": [
-            (split, list(map(_jpeg, pictures)))
+            (split, list(map(jpeg, pictures)))
             for split, pictures in group.pictures.items()
             if pictures
         ],
     }
-
-
-def _jpeg(pixels: np.ndarray) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=QUALITY)
-    return base64.b64encode(buffer.getvalue()).decode()
