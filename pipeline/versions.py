@@ -38,7 +38,7 @@ PARAMS = Path("params.yaml")
 def main(*arguments: str) -> None:
     options = parser().parse_args(arguments)
     with versions([*options.revisions, WORKSPACE][: max(2, len(options.revisions))]) as found:
-        compared = compare(found, **bootstrap(found[-1]))
+        compared = compare(found, **bootstrap(found[0]))
         write(compared, options)
     shown(summary(compared))
     if options.html:

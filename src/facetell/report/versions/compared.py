@@ -154,8 +154,8 @@ def _unpaired(first: Version, later: Sequence[Version]) -> list[str]:
     if without:
         notes.append(f"{alone}the predictions of {' and '.join(without)} are not here. {REMEDY}")
     for version in later:
-        if _has_predictions(first) and _has_predictions(version) and unlike(first, version):
-            notes.append(f"{alone}{unlike(first, version)}.")
+        if _on_others(first, version):
+            notes.append(f"Nothing is subtracted, as {unlike(first, version)}.")
     return notes
 
 
@@ -164,14 +164,20 @@ def _has_predictions(version: Version) -> bool:
     return found and version.test is not None
 
 
+def _on_others(old: Version, new: Version) -> bool:
+    """Whether two versions are known to be tested on other images."""
+    return old.test is not None and new.test is not None and bool(unlike(old, new))
+
+
 def _compared(name: str, versions: Sequence[Version], draws: Resamples | None) -> Compared:
     models = [version.models.get(name) for version in versions]
     pairs = [_pair(name, versions[0], version, draws) for version in versions[1:]]
+    comparable = [not _on_others(versions[0], version) for version in versions[1:]]
     numbers = {key: [_number(model, key) for model in models] for key in NUMBERS}
     differences = {
         key: [
-            _difference(key, found[0], number, pair)
-            for number, pair in zip(found[1:], pairs, strict=True)
+            _difference(key, found[0], number, pair) if same else None
+            for number, pair, same in zip(found[1:], pairs, comparable, strict=True)
         ]
         for key, found in numbers.items()
     }

@@ -72,9 +72,11 @@ def _unchanged(found: Comparison) -> list[str]:
     return [f"Unchanged: {listed(same)}."]
 
 
-def tables(found: Comparison, models: dict[str, Compared]) -> Iterator[tuple[str, list[list[str]]]]:
+def tables(
+    found: Comparison, models: dict[str, Compared], *, same_maps: bool = True
+) -> Iterator[tuple[str, list[list[str]]]]:
     """Heading and rows, the first row of headings: each number of ``models``, changed verdicts,
-    and believed maps."""
+    and believed maps, with ``same_maps`` also of models whose maps are believed as before."""
     if not models:
         return
     for key, (*_, heading) in NUMBERS.items():
