@@ -117,10 +117,11 @@ def _composed(overrides: tuple[str, ...]) -> Composed | None:
 
 
 def _derived(written: Any, resolved: Any, above: tuple[str, ...] = ()) -> Iterator[str]:
-    """Dotted keys whose value is written as a reference to another."""
-    if isinstance(written, dict):
-        for key, value in written.items():
-            yield from _derived(value, resolved[key], (*above, str(key)))
+    """Dotted keys of values that are written as a reference to another, or lie in one."""
+    if isinstance(resolved, dict):
+        for key, value in resolved.items():
+            part = written[key] if isinstance(written, dict) else None
+            yield from _derived(part, value, (*above, str(key)))
     elif written != resolved:
         yield ".".join(above)
 

@@ -132,15 +132,8 @@ class Files:
         return DVCFileSystem(rev=self.commit)
 
     def read(self, path: Path) -> bytes:
-        """The content of a file. FileNotFoundError if this version has none at hand."""
-        if not self.commit:
-            return path.read_bytes()
-        from dvc.exceptions import DvcException
-
-        try:
-            return self._files.read_bytes(path.as_posix())
-        except DvcException as error:  # in no cache, and no remote that answers
-            raise FileNotFoundError(path) from error
+        """The content of a committed file. FileNotFoundError if this version has none."""
+        return self._files.read_bytes(path.as_posix()) if self.commit else path.read_bytes()
 
     def local(self, path: Path) -> Path:
         """A file of this version on this disk: itself, in dvc's cache, or copied out of a remote.
@@ -151,20 +144,30 @@ class Files:
             return path
         if (kept := self._kept(path)) is not None:
             return kept
+        try:
+            content = self._files.read_bytes(path.as_posix())
+        except Exception as error:  # of dvc, or whatever a remote raises that does not answer
+            raise FileNotFoundError(path) from error
         copy = self.copies / path.name
         copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(self.read(path))
+        copy.write_bytes(content)
         return copy
 
     def _kept(self, path: Path) -> Path | None:
         """Where dvc's cache has a file of dvc.lock."""
-        lock = yaml.safe_load(self.read(Path("dvc.lock")))
-        for stage in lock.get("stages", {}).values():
-            for out in stage.get("outs", []):
-                if out["path"] == path.as_posix() and "md5" in out:
-                    found = Path(self.repo.cache.local.oid_to_path(out["md5"]))
-                    return found if found.exists() else None
-        return None
+        md5 = self._hashes.get(path.as_posix())
+        found = Path(self.repo.cache.local.oid_to_path(md5)) if md5 else None
+        return found if found and found.exists() else None
+
+    @cached_property
+    def _hashes(self) -> dict[str, str]:
+        """md5 of what dvc.lock lists, by path."""
+        try:
+            lock = yaml.safe_load(self.read(Path("dvc.lock"))) or {}
+        except FileNotFoundError:
+            return {}
+        outs = [out for stage in lock.get("stages", {}).values() for out in stage.get("outs", [])]
+        return {out["path"]: out["md5"] for out in outs if "md5" in out}
 
 
 def resolved(scm: Any, name: str) -> str:

@@ -102,12 +102,12 @@ def test_every_state_and_only_finished_ones_have_numbers():
         (set_to(train__seed=1, train__epochs=2), ["train.seed=1", "train.epochs=2"]),
         (set_to(model="swin", models={"swin": {"paper": {"batch_size": 64}}}), ["model=swin"]),
         (set_to(model="swin", models={"swin": {"paper": {"batch_size": 8}}}),
-         ["model=swin", "+models.swin", "~models.simplenet", "~models.resnet50"]),
+         ["model=swin", "models.swin.paper.batch_size=8"]),
         (set_to(data={"name": "mix", "image_size": 64, "sets": {"mix": {"size": 64}}}),
          ["data=mix"]),
         (set_to(data__image_size=32, data__sets={"demo": {"size": 32}}), ["data.image_size=32"]),
         (set_to(data__sets={"demo": {"size": 16}}), ["data.sets.demo.size=16"]),
-        (set_to(data__train_on=["a", "b"]), ["+data.train_on=[\"a\",\"b\"]"]),
+        (set_to(data__train_on=["a", "b"]), ["+data.train_on=[a,b]"]),
         (set_to(model="forgotten", models={}), ["model=forgotten", "~models.simplenet",
                                                 "~models.resnet50"]),
     ],
@@ -119,6 +119,8 @@ def test_what_differs_is_what_would_be_set(params, said):
 def test_an_override_beside_a_choice_is_kept():
     new = set_to(model="swin", models={"swin": {"paper": {"batch_size": 64}}}, train__seed=7)
     assert list(differing(PARAMS, new, composed)) == ["model=swin", "train.seed=7"]
+    assert list(differing(set_to(train__seed=7), new, composed)) == ["model=swin"]
+    assert list(differing(new, PARAMS, composed)) == ["model=starter", "train.seed=0"]
 
 
 def test_the_newest_and_the_commits_they_come_from():

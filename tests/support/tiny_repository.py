@@ -6,6 +6,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from dvc.utils.hydra import compose_and_dump
+
 from support import ROOT
 from support.clones import call, commit
 
@@ -34,7 +36,7 @@ stages:
     params: [data, models, train]
     outs:
       - data/manifest.parquet
-      - data/predictions
+      - data/predictions/a.parquet
       - data/packed/test.arrow
       - plots/roc.csv: {cache: false}
       - metrics/data.json: {cache: false}
@@ -73,8 +75,8 @@ def tiny_repository(home: Path) -> Path:
     call(home, "dvc", "config", "hydra.enabled", "true")
     call(home, "dvc", "config", "core.analytics", "false")
     (home / ".gitignore").write_text("/data/\n", encoding="utf-8")
-    (home / "params.yaml").write_text("{}\n", encoding="utf-8")  # dvc composes it
+    compose_and_dump(home / "params.yaml", str(home / "conf"), None, "config", str(home), [])
     commit(home)
-    call(home, "dvc", "exp", "run", "-n", "first")
+    call(home, "dvc", "repro")
     commit(home)
     return home

@@ -14,7 +14,7 @@ WORKSPACE = "workspace"
 SETTINGS, NUMBERS = "params.yaml", "metrics/summary.json"
 DONE, FAILED = "done", "failed"
 SUCCESS = "success"  # as dvc calls what is done
-CHOICES = {"data": ("data", "name"), "model": ("model",)}  # where params.yaml names each choice
+CHOICES = {"data": "data.name", "model": "model"}  # where params.yaml names each choice
 # columns that rows can be sorted by; numbers are those of metrics/summary.json, the best first
 SORTED_BY = {
     "auc": "auc",
@@ -152,26 +152,41 @@ def differing(old: Settings, new: Settings, compose: Compose) -> Iterator[str]:
     ['model=swin', 'train.seed=1']
     """
     before, after = _choices(old), _choices(new)
-    made = compose(after) or Composed({})
-    from_choice: set[str] = set()
-    if before != after and (usual := compose(before)) is not None:
-        from_choice = {str(change) for change in changes(usual.settings, made.settings)}
+    made = compose(after)
     chosen = [name for name in after if before.get(name) != after[name]]
     yield from (f"{name}={after[name]}" for name in chosen)
-    named = {".".join(CHOICES[name]) for name in chosen}
-    found = [c for c in changes(old, new) if c.key not in named and str(c) not in from_choice]
-    own = [change for change in found if change.key not in made.derived]
-    yield from (_as_set(change) for change in own)
-    values = [change.new for change in own]
-    yield from (_as_set(c) for c in found if c.key in made.derived and c.new not in values)
+    named = {CHOICES[name] for name in chosen}
+    usual = compose(before) if chosen else None
+    if made is None or usual is None:
+        found = changes(old, new)
+    else:
+        found = _beyond(changes(usual.settings, old), changes(made.settings, new), new)
+    derived = frozenset() if made is None else made.derived
+    found = [change for change in found if change.key not in named]
+    values = [change.new for change in found if change.key not in derived]
+    yield from (_as_set(c) for c in found if c.key not in derived or c.new not in values)
+
+
+def _beyond(old: Sequence[Change], new: Sequence[Change], settings: Settings) -> list[Change]:
+    """What was set beside a choice: changes to what the choice gives, that are not ``old``; and
+    what was set before and is in ``settings`` as the choice gives it."""
+    was = {change.key: change.new for change in old}
+    found = [change for change in new if was.get(change.key, ABSENT) != change.new]
+    still = {change.key for change in new}
+    undone = [Change(c.key, c.new, c.old) for c in old if c.key not in still]
+    return found + [c for c in undone if c.new is not ABSENT and _at(settings, c.key) == c.new]
+
+
+def _at(settings: Any, key: str) -> Any:
+    for part in key.split("."):
+        settings = settings.get(part, ABSENT) if isinstance(settings, Mapping) else ABSENT
+    return settings
 
 
 def _choices(settings: Settings) -> dict[str, str]:
     found = {}
-    for name, path in CHOICES.items():
-        value: Any = settings
-        for key in path:
-            value = value.get(key) if isinstance(value, Mapping) else None
+    for name, key in CHOICES.items():
+        value = _at(settings, key)
         if isinstance(value, str):
             found[name] = value
     return found
@@ -183,7 +198,9 @@ def _as_set(change: Change) -> str:
     sign = "+" if change.old is ABSENT else ""
     if isinstance(change.new, Mapping):
         return f"{sign}{change.key}"
-    return f"{sign}{change.key}={in_words(change.new).replace(', ', ',')}"
+    if isinstance(change.new, list):
+        return f"{sign}{change.key}=[{','.join(map(in_words, change.new))}]"
+    return f"{sign}{change.key}={in_words(change.new)}"
 
 
 def last(found: Sequence[Experiment], number: int | None) -> list[Experiment]:
