@@ -102,16 +102,20 @@ def test_the_workflow_posts_what_changed(clone, tmp_path):
     (tmp_path / "gh").write_text(f'#!/bin/sh\necho "$@" > {posted}; cat diff.md >> {posted}\n')
     (tmp_path / "gh").chmod(0o755)
     env = ENV | {"BASE": "HEAD", "PULL_REQUEST": "7", "GITHUB_STEP_SUMMARY": str(summary),
+                 "RUN": "https://example.org/runs/9",
                  "PATH": f"{tmp_path}{os.pathsep}{ENV['PATH']}"}  # fmt: skip
     for name in ("report what changed", "post it"):
         done = subprocess.run(["bash", "-e", "-c", steps[name]], cwd=clone, env=env, check=False)
         assert done.returncode == 0, name
     said = posted.read_text()
     assert said.startswith("pr comment 7 ")
-    assert "| metrics/summary.json | auc " in said
-    assert "train.seed" in said
+    assert "| swin | 0." in said
+    assert "`train.seed`: 0 → 1" in said
+    assert "[this run](https://example.org/runs/9)" in said
     assert summary.read_text() in said
     (clone / "diff.md").unlink()
+    for committed in workflow["jobs"]["committed"]["steps"]:
+        steps[committed.get("name")] = committed.get("run")
     assert steps["results are those of this code"] == "dvc repro --dry --allow-missing"
     pinned = [line for line in (ROOT / "requirements.lock").read_text().split("\n")
               if line.startswith("dvc==")]  # fmt: skip
