@@ -22,15 +22,17 @@ from pipeline.stage import run
 
 LAST = 10
 CONFIG = Path("conf")
+FORMATS = ("table", "jsonl", "csv")
 
 
 def main(*arguments: str) -> None:
     options = parser().parse_args(arguments)
     number = None if options.all else options.last
     found = ordered(last(experiments(shown(number), chosen), number), options.sort)
-    if options.json:
-        print(json.dumps([one.as_json() for one in found], indent=2, ensure_ascii=False))
-    elif options.csv:
+    if options.format == "jsonl":
+        for one in found:
+            print(json.dumps(one.as_json(), ensure_ascii=False))
+    elif options.format == "csv":
         table = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
         table.writeheader()
         table.writerows(rows(found))
@@ -48,9 +50,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--all", action="store_true", help="all, of every commit")
     made.add_argument("--sort", default="when", metavar="COLUMN", help="when, name, auc, accuracy, "
                       "perturbed or worst")  # fmt: skip
-    form = made.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="JSON, with all numbers and settings")
-    form.add_argument("--csv", action="store_true", help="a table for other programs")
+    made.add_argument(
+        "--format", choices=FORMATS, default=FORMATS[0], help="jsonl has all numbers and settings"
+    )
     return made
 
 

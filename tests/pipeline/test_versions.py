@@ -108,8 +108,9 @@ def test_outside_of_a_repository(tmp_path, monkeypatch):
 
 
 def test_experiments_are_listed_with_what_was_set(inside, capsys):
-    experiments.main("--json")
-    found = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    experiments.main("--format", "jsonl")
+    rows = map(json.loads, capsys.readouterr().out.splitlines())
+    found = {row["name"]: row for row in rows}
     assert {name: row["differs"] for name, row in found.items() if row["base"] == "main"} == {
         "workspace": [],
         "puffy-dags": ["data.image_size=32", "train.seed=1"],
@@ -123,7 +124,7 @@ def test_experiments_are_listed_with_what_was_set(inside, capsys):
 
 
 def test_the_last_experiments_and_their_order(inside, capsys):
-    experiments.main("--last", "2", "--sort", "auc", "--csv")
+    experiments.main("--last", "2", "--sort", "auc", "--format", "csv")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("name,revision,base,when,state,models,headline,auc,")
     names = [line.split(",")[0] for line in lines[1:]]

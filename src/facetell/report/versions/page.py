@@ -45,9 +45,10 @@ def page(found: Comparison) -> str:
         notes=found.notes,
         method=method(found),
         same=[name for name, model in found.models.items() if not model.changed],
+        some=any(model.changed for model in found.models.values()),
         tables=list(tables(found, dict(found.models))),
         lists=list(lists(found)),
-        models=[_model(name, found) for name in found.models],
+        models=[_model(name, found) for name, model in found.models.items() if model.changed],
     )  # fmt: skip
 
 
@@ -55,7 +56,6 @@ def _model(name: str, found: Comparison) -> dict[str, Any]:
     compared = found.models[name]
     return {
         "name": name,
-        "changed": compared.changed,
         "roc": _roc(name, found),
         "variants": _variants(compared),
         "turned": list(_turned(compared, found)),
