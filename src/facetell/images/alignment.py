@@ -191,21 +191,23 @@ def _around(pixels: np.ndarray, square: Square) -> tuple[np.ndarray, tuple[int, 
     fades = max(before.max(), after.max()) - margin > BORDER * square.side
     if fades:  # over a distance that does not depend on how much is missing
         least = round(PAD * square.side)
-        before, after = (np.where(pad > 0, np.maximum(pad, least), 0) for pad in (before, after))
+        before, after = (
+            np.where(pad > margin, np.maximum(pad, least), pad) for pad in (before, after)
+        )
     around = ((before[1], after[1]), (before[0], after[0]))
     padded = np.pad(part, (*around, (0, 0)), mode="reflect")
     if fades:
-        padded = _faded(padded, around, BLUR * square.side)
+        fading = tuple(tuple(n if n > margin else 0 for n in pads) for pads in around)
+        padded = _faded(padded, fading, BLUR * square.side)
     left, top = inner_low - before
     return padded, (int(left), int(top))
 
 
-def _faded(
-    pixels: np.ndarray, around: tuple[tuple[int, int], tuple[int, int]], sigma: float
-) -> np.ndarray:
+def _faded(pixels: np.ndarray, around: Sequence[Sequence[int]], sigma: float) -> np.ndarray:
     """Blur what lies beyond the edges, and fade it to the median colour on the way outwards."""
     down, across = (
-        _beyond(length, *pads) for length, pads in zip(pixels.shape[:2], around, strict=True)
+        _beyond(length, pads[0], pads[1])
+        for length, pads in zip(pixels.shape[:2], around, strict=True)
     )
     depth = np.maximum(down[:, None], across[None, :])[..., None].astype(np.float32)
     median = np.median(pixels, axis=(0, 1)).astype(np.float32)

@@ -2,10 +2,12 @@
 """Faces in a photo, and each of them cut out as the training images were.
 
 They are found by YuNet (Wu, Peng and Yu, "YuNet: A Tiny Millisecond-level Face Detector", 2023),
-whose weights (230 KB, MIT) are part of this package, in ``yunet``; OpenCV runs it.
+whose weights (230 KB, MIT) are part of this package, in ``weights``; OpenCV runs it. Its landmarks
+hardly turn with the face (of 30 degrees they show 10), so those of ``landmarks`` are taken.
 """
 
 import importlib.resources
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -15,14 +17,20 @@ import numpy as np
 
 from facetell.common.errors import UserError
 from facetell.images.alignment import Point, Square, cut, square_of
+from facetell.images.landmarks import SIDE, onet
 
 LANDMARKS = ("left eye", "right eye", "nose", "left mouth corner", "right mouth corner")
+MIRRORED = [1, 0, 2, 4, 3]  # the landmarks of a mirrored face
 WEIGHTS = "face_detection_yunet_2023mar.onnx"
 SIDES = (320, 1280)  # px: of the longer side, for large faces and for small ones
 LEAST = 0.7  # score from which on it is a face
 SAME = 0.3  # intersection over union from which on two boxes are of one face
-LOOKS = (160, 224)  # px: a face is looked at again at these sizes,
-AROUND = 1.3  # in a square that is so much larger than its own
+# Landmarks are sought in squares around the middle of the face: so many sides of FFHQ's square
+# below its centre, so large, and so turned (degrees); each is seen mirrored, too.
+BELOW = 0.047
+VIEWS = [(0.6, 0), *((zoom, turn) for zoom in (0.55, 0.65) for turn in (-10, 0, 10))]
+ROUNDS = (1, 1, len(VIEWS))  # views, each time from where the last have found them
+CLOSE = 192  # px: of the picture of the face in which that is done
 SMALLEST = 20  # px: the side of a face's square from which on it has anything to tell
 
 
@@ -47,18 +55,22 @@ class Face:
 
 
 Detect = Callable[[np.ndarray], list[Face]]  # of RGB uint8 (H, W, 3)
+Locate = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]  # as ``landmarks.onet``
 
 
-def find_faces(pixels: np.ndarray, detect: Detect | None = None) -> list[Face]:
+def find_faces(
+    pixels: np.ndarray, detect: Detect | None = None, locate: Locate = onet
+) -> list[Face]:
     """The faces in a photo, the largest first; none: an empty list.
 
-    The photo is searched at two sizes. Then each face is turned upright and looked at again, so
-    that its landmarks do not depend on where and how large it is in the photo.
+    The photo is searched at two sizes. Then the eyes and the mouth of each face are located again
+    and again, upright, so that they hardly depend on where, how large and how turned it is.
 
     Parameters
     ----------
     pixels : RGB or grey, uint8 (H, W, 3), (3, H, W), (H, W) or (H, W, 1).
     detect : another face detector, from RGB uint8 (H, W, 3) to faces; None: YuNet.
+    locate : where eyes, nose and mouth are in crops, as ``facetell.images.landmarks.onet``.
 
     Raises
     ------
@@ -69,7 +81,7 @@ def find_faces(pixels: np.ndarray, detect: Detect | None = None) -> list[Face]:
     """
     photo, detect = rgb(pixels), detect or yunet
     found = [face for side in SIDES for face in _searched(photo, side, detect)]
-    kept = [again for face in _distinct(found) if (again := _looked_at(photo, face, detect))]
+    kept = [again for face in _distinct(found) if (again := _located(photo, face, locate))]
     return sorted(_distinct(kept), key=lambda face: face.area, reverse=True)
 
 
@@ -114,7 +126,7 @@ def _network() -> Any:
     level = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # else it warns of itself
     try:
-        file = importlib.resources.files("facetell.images") / "yunet" / WEIGHTS
+        file = importlib.resources.files("facetell.images") / "weights" / WEIGHTS
         # bytes, because OpenCV cannot open every path
         weights = np.frombuffer(file.read_bytes(), np.uint8)
         nothing = np.empty(0, np.uint8)
@@ -156,52 +168,42 @@ def _searched(photo: np.ndarray, side: int, detect: Detect) -> list[Face]:
     ]
 
 
-def _looked_at(photo: np.ndarray, face: Face, detect: Detect) -> Face | None:
-    """The face with the mean of the landmarks that are found in it upright, at several sizes and
-    mirrored; None if none are, so that it is no face."""
+def _located(photo: np.ndarray, face: Face, locate: Locate) -> Face | None:
+    """The face with its landmarks as they are seen upright; None if it turns out to be none."""
+    left, top, right, bottom = face.box
+    half = max(right - left, bottom - top) / 2
+    square = Square(((left + right) / 2, (top + bottom) / 2), (half / VIEWS[0][0], 0.0))
     try:
-        close = square_of(face.landmarks)
-        square = Square(close.centre, (AROUND * close.right[0], AROUND * close.right[1]))
-        upright = cut(photo, square)
-    except UserError:
+        for views in ROUNDS:
+            points, probability = _seen(photo, square, VIEWS[:views], locate)
+            if probability < 0.5:
+                return None
+            square = square_of(points)
+            (x, y), (across, down) = square.centre, square.right
+            drop = 2 * BELOW
+            square = replace(square, centre=(x - drop * down, y + drop * across))
+    except UserError:  # no square is around it
         return None
-    seen = [
-        np.array(again.landmarks)
-        for size in LOOKS
-        for mirrored in (False, True)
-        if (again := _closest(upright, size, mirrored, detect))
-    ]
-    if len(seen) < len(LOOKS):  # half of the looks
-        return None
-    points = square.to_photo(np.mean(seen, axis=0).tolist())
     return replace(face, landmarks=points)
 
 
-def _closest(upright: np.ndarray, size: int, mirrored: bool, detect: Detect) -> Face | None:
-    """The face in the middle of an upright square, in sides from its left and top."""
-    import cv2
-
-    how = cv2.INTER_AREA if size < len(upright) else cv2.INTER_LINEAR
-    small = cv2.resize(upright, (size, size), interpolation=how)
-    found = detect(np.ascontiguousarray(small[:, ::-1]) if mirrored else small)
-    faces = [_mapped(face, lambda points: [(x / size, y / size) for x, y in points])
-             for face in found]  # fmt: skip
-    if mirrored:
-        faces = [_mirrored(face) for face in faces]
-    faces = [face for face in faces if _holds_the_middle(face)]
-    return max(faces, key=lambda face: face.area, default=None)
-
-
-def _holds_the_middle(face: Face) -> bool:
-    left, top, right, bottom = face.box
-    return left < 0.5 < right and top < 0.5 < bottom
-
-
-def _mirrored(face: Face) -> Face:
-    """Of a mirrored picture of side 1: left is right again."""
-    moved = _mapped(face, lambda points: [(1 - x, y) for x, y in points])
-    left, right, nose, mouth_left, mouth_right = moved.landmarks
-    return replace(moved, landmarks=(right, left, nose, mouth_right, mouth_left))
+def _seen(
+    photo: np.ndarray, square: Square, wanted: Sequence[tuple[float, float]], locate: Locate
+) -> tuple[tuple[Point, ...], float]:
+    """Landmarks and P(face), the mean over several views of what lies in and around a square."""
+    close = cut(photo, square, CLOSE)
+    crops, views = [], []
+    for zoom, degrees in wanted:
+        half, turn = zoom * CLOSE / 2, math.radians(degrees)
+        view = Square((CLOSE / 2, CLOSE / 2), (half * math.cos(turn), half * math.sin(turn)))
+        crop = cut(close, view, SIDE)
+        crops += [crop, crop[:, ::-1]]
+        views.append(view)
+    points, probability = locate(np.ascontiguousarray(crops))
+    mirrored = points[1::2][:, MIRRORED] * (-1, 1) + (1, 0)
+    both = (points[::2] + mirrored) / 2
+    mean = np.mean([view.to_photo(own) for view, own in zip(views, both, strict=True)], axis=0)
+    return square.to_photo((mean / CLOSE).tolist()), float(probability.mean())
 
 
 def _distinct(faces: Sequence[Face]) -> list[Face]:
