@@ -10,6 +10,7 @@ import typer
 
 from facetell import __version__
 from facetell.app.commands.audit import audit
+from facetell.app.commands.card import card
 from facetell.app.commands.compare import compare
 from facetell.app.commands.experiments import experiments
 from facetell.app.commands.explain import explain
@@ -30,7 +31,7 @@ app = typer.Typer(
     help="Judge photos of faces with a trained detector, or a data set before one is trained.",
     epilog="Exit status: 0 done, 1 an error (one line says what to do), 2 wrong arguments.",
 )
-for command in (predict, explain, models, report, experiments, compare, audit, export):
+for command in (predict, explain, models, report, experiments, compare, audit, export, card):
     app.command()(command)
 
 

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +71,19 @@ def download(
         place: dict[str, Any] = {"revision": revision, "token": token, "cache_dir": cache_dir}
         place["endpoint"] = endpoint()
         config = hf_hub_download(name, CONFIG, **place)  # first: weights of others may be large
-        said = json.loads(Path(config).read_text(encoding="utf-8"))
-        if not isinstance(said, dict) or said.get("library_name") != LIBRARY:
+        if _library(Path(config)) != LIBRARY:
             raise UserError(f"{name} is no detector of facetell: its {CONFIG} is of another kind")
         return Path(hf_hub_download(name, WEIGHTS, **place))
 
     return of_the_hub(name, revision, fetch)
+
+
+def _library(config: Path) -> Any:
+    """Which library a repository says that it is of."""
+    with suppress(ValueError):
+        said = json.loads(config.read_text(encoding="utf-8"))
+        return said.get("library_name") if isinstance(said, dict) else None
+    return None
 
 
 def _of_folder(folder: Path, revision: str | None) -> Path:
@@ -154,7 +162,7 @@ def write_folder(folder: str | Path, weights: str | Path, readme: str) -> list[P
     UserError : the weights are missing or not of facetell; the folder cannot be written.
     """
     folder, weights = Path(folder), Path(weights)
-    config = {"library_name": LIBRARY, "architecture": "", **card_of(weights)}
+    config = {"library_name": LIBRARY, "architecture": "", **metadata_of(weights)}
     config["architecture"] = config["network"]
     with whole(folder / WEIGHTS) as temporary:
         shutil.copyfile(weights, temporary)
@@ -163,14 +171,14 @@ def write_folder(folder: str | Path, weights: str | Path, readme: str) -> list[P
     return [folder / name for name in (WEIGHTS, CONFIG, README)]
 
 
-def card_of(weights: str | Path) -> Mapping[str, Any]:
+def metadata_of(weights: str | Path) -> Mapping[str, Any]:
     """The card in the metadata of a weights file, without its weights being read.
 
     Raises
     ------
     UserError : there is no such file, or it is not of facetell.
 
-    >>> card_of("missing.safetensors")
+    >>> metadata_of("missing.safetensors")
     Traceback (most recent call last):
     facetell.common.errors.UserError: missing.safetensors: there is no such file
     """

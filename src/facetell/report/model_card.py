@@ -33,6 +33,7 @@ RESULTS = {  # names here, on the Hub, and for readers
     "ece": ("ece", "expected calibration error"),
     "brier": ("brier_score", "Brier score"),
 }
+KINDS = {"single": "Fakes with one artefact", "several": "Fakes with several artefacts"}
 TAGS = ("facetell", "deepfake-detection", "ai-generated-image-detection", "face", "explainability")
 
 
@@ -181,10 +182,10 @@ def _measured(facts: Facts) -> dict[str, Any]:
     if facts.explained:
         looks = facts.explained.get("looks_at", [])
         said["looks"] = [one["sentence"] for one in looks if one["class"] == "fake"]
-        verdicts = stored(facts.explained.get("planted", {}))
+        planted = facts.explained.get("planted")
+        verdicts = stored(planted) if planted else {}
         said["claims"] = [
-            f"Fakes with {kind} planted artefact{'s' if kind != 'single' else ''}: {verdict.claim}"
-            for kind, verdict in verdicts.items()
+            f"{KINDS.get(kind, kind)}: {verdict.claim}" for kind, verdict in verdicts.items()
         ]
     return said
 
