@@ -122,6 +122,8 @@ class Handler(BaseHTTPRequestHandler):
         elif path == "/api/repos/create":
             said = json.loads(body)
             self.say({"url": f"{self.server.address}/{said['organization']}/{said['name']}"})
+        elif path == "/api/validate-yaml":
+            self.say({"errors": [], "warnings": []})
         elif path == f"{api}/preupload/main":
             files = json.loads(body)["files"]
             self.say({"files": [{"path": file["path"], "uploadMode": "regular",
