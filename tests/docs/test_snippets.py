@@ -56,7 +56,7 @@ def test_python(page, workspace, registries, monkeypatch):
 def test_python_is_found_on_every_page_that_has_it():
     assert WITH_PYTHON == [
         "docs/design.md", "docs/detectors.md", "docs/evaluation.md", "docs/explanations.md",
-        "docs/perturbations.md", "docs/quickstart.md",
+        "docs/perturbations.md", "docs/photos.md", "docs/quickstart.md",
     ]  # fmt: skip
     assert [page for page in PAGES if ">>> " in page.read_text(encoding="utf-8")] == []
 
