@@ -35,6 +35,7 @@ def main() -> None:
         temperature=found.temperature,
         data=train.packed.fingerprint,
         familiar=familiar(valid.packed, size),
+        frame=settings.data.frame,
     )
     save(found.detector, card, weights)
     cost = found.cost | {"disk_mib": round(weights.stat().st_size / 2**20, 3)}

@@ -79,6 +79,7 @@ def learn(model: str) -> None:
         temperature=fitted.temperature,
         data=train_set.fingerprint,
         familiar=familiar(valid_set, plan.image_size),
+        frame=settings.data.frame,
     )
     save(fitted.detector, card, weights)
     cost = fitted.cost | {"disk_mib": round(weights.stat().st_size / 2**20, 1)}

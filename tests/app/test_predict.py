@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy.special import expit
+from skimage import data
 from support.detectors import saved
 from support.faces import faces
 
@@ -236,3 +237,27 @@ def test_the_compiler_of_torch_is_imported_only_where_it_is_used():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_faces_are_found_and_each_gets_a_verdict(tmp_path, capsys):
+    """A portrait in the public domain, twice in one picture; and a picture without a face."""
+    portrait = Image.fromarray(data.astronaut())
+    both = Image.new("RGB", (1000, 560), (120, 140, 160))
+    both.paste(portrait, (20, 30))
+    both.paste(portrait.resize((380, 380)), (590, 90))
+    both.save(tmp_path / "both.png")
+    Image.fromarray(data.coffee()).save(tmp_path / "none.png")
+    given = [str(tmp_path / "both.png"), str(tmp_path / "none.png")]
+    assert main(["predict", *given, "--crop", "--all", "--format", "jsonl"]) == 1
+    first, _, second, _, none = lines(capsys)
+    assert [row["face"] for row in (first, second)] == [0, 1]
+    for row, (left, top, scale) in ((first, (20, 30, 1)), (second, (590, 90, 380 / 512))):
+        middle = np.mean(row["corners"], axis=0)
+        np.testing.assert_allclose(middle, [left + 222 * scale, top + 120 * scale], atol=25 * scale)
+        assert "how faces lie in the training images is not known" in row["unlike"][0]
+    assert "no face is found" in none["error"]
+    assert none["verdict"] is None
+    assert main(["predict", given[0], "--crop"]) == 0
+    out = capsys.readouterr().out
+    assert "both.png, face 1" in out
+    assert "both.png, face 2" in out

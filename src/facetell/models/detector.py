@@ -24,7 +24,8 @@ class Card:
     it the verdict is fake. ``temperature`` divides a margin so that it is calibrated, and is fitted
     on validation images, too. ``options`` are the network's own arguments. ``data`` is the
     fingerprint of the training images. ``familiar`` says what validation images look like
-    (``facetell.images.familiarity``); empty: nothing is known.
+    (``facetell.images.familiarity``); empty: nothing is known. ``frame`` says how faces lie in the
+    training images (``facetell.images.alignment``); None: it is not known.
     """
 
     network: str
@@ -37,6 +38,7 @@ class Card:
     temperature: float = 1.0
     options: dict[str, Any] = field(default_factory=dict)
     familiar: dict[str, Any] = field(default_factory=dict)
+    frame: str | None = None
     labels: tuple[str, str] = ("real", "fake")
 
 

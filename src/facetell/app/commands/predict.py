@@ -26,6 +26,12 @@ def predict(
     ],
     model: Model = None,
     everyone: Annotated[bool, typer.Option("--all", help="Ask every detector.")] = False,
+    crop: Annotated[
+        bool,
+        typer.Option(
+            "--crop", help="Find the faces, and cut each out as the training images were."
+        ),
+    ] = False,
     form: Annotated[Format, typer.Option("--format", help="How it is printed.")] = Format.TABLE,
     folder: Folder = Path("models"),
 ) -> None:
@@ -45,7 +51,7 @@ def predict(
     files = chosen([*weights, *(model or ())], folder, everyone=everyone)
     from facetell.app.judging import judged
 
-    bar = progress(judged(files, found), "judging", len(found))
+    bar = progress(judged(files, found, crop=crop), "judging", len(found))
     failed = _table(bar) if form == Format.TABLE else _lines(bar, form)
     if failed:
         raise UserError(f"{failed:,} of {len(found):,} photos could not be judged")
@@ -54,12 +60,14 @@ def predict(
 def rows(judged: "Judged") -> Iterator[dict[str, Any]]:
     """Plain values for programs: a row for each detector, or one with the error."""
     keys = ("verdict", "score", "probability", "threshold", "margin", "novelty", "unlike")
+    corners = [list(point) for point in judged.corners]
+    photo = {"photo": judged.name, "face": judged.face, "corners": corners}
     if judged.error:
-        yield {"photo": judged.name, "model": None, **dict.fromkeys(keys), "error": judged.error}
+        yield {**photo, "model": None, **dict.fromkeys(keys), "error": judged.error}
     for model, found in judged.predictions.items():
         values = {key: getattr(found, key) for key in keys}
         values["unlike"] = list(found.unlike)
-        yield {"photo": judged.name, "model": model, **values, "error": None}
+        yield {**photo, "model": model, **values, "error": None}
 
 
 def _lines(bar: Any, form: Format) -> int:
@@ -88,7 +96,7 @@ def _table(bar: Any) -> int:
         for model, found in one.predictions.items():
             shown.append(
                 {
-                    "photo": one.name,
+                    "photo": one.name if one.face is None else f"{one.name}, face {one.face + 1}",
                     "model": model,
                     "verdict": found.verdict,
                     "score": f"{found.score:.3f}",
