@@ -12,11 +12,14 @@ from facetell.common.machine import device
 from facetell.common.progress import estimating
 from facetell.evaluation.model_scores import margins_of
 from facetell.evaluation.predictions import CONTROL, read
+from facetell.explain.survey import kept_maps as kept
 from facetell.explain.survey.records import of_planted, of_survey, of_trials
+from facetell.explain.survey.sampled import sampled, worst_mistakes
 from facetell.explain.survey.survey import survey
 from facetell.explain.test_set import TestSet
 from facetell.explain.trust.planted_benchmark import planted_benchmark, planted_cost
 from facetell.explain.trust.trials import TrialSettings, imputing_seconds, trial_cost, trials
+from facetell.explain.trust.verdict import stored
 from facetell.images.loading import Images
 from facetell.images.packed import Packed
 from facetell.models.detector import Detector
@@ -40,24 +43,41 @@ def main(model: str) -> None:
             f"for {model}; add one of {', '.join(defined)}"
         )
     trial = TrialSettings.of(dict(suite.trials))
-    with announced(model, tested, judged, suite, trial):
+    shown_rows = looked_at(tested, settings)
+    with announced(model, tested, judged, suite, trial, len(shown_rows)):
         seen = survey(tested, per_group=chosen.per_group, permutations=suite.permutations)
         truth = planted_benchmark(tested, methods=judged, most=suite.planted)
         tried = trials(tested, truth, judged, trial)
+        planted = of_planted(truth)
+        verdicts = stored(planted["planted"]) if planted else {}
+        best = kept.recommended(verdicts, seen.layer)
+        kept.write(paths.maps(model), kept.kept_maps(tested, shown_rows, best))
     facts = {"model": model, "suite": chosen.suite, "layer": seen.layer, "images": seen.counts}
-    facts |= of_survey(model, seen) | of_planted(truth) | of_trials(tried)
+    facts |= of_survey(model, seen) | planted | of_trials(tried)
     write_json(paths.explained(model), facts, digits=4)
     shown = Shown.of(model, settings.data.name, defined, suite.costly, **dict(suite.activation))
     drawn = ((f"{name}.png", figure) for name, figure in figures(tested, seen, shown))
     save_all(drawn, paths.explanations(model))
 
 
+def looked_at(tested: TestSet, settings: Settings) -> list[int]:
+    """Rows of the images that the report shows one by one: the sample, and the worst mistakes."""
+    drawn = sampled(tested.manifest, settings.report.images, settings.train.seed)
+    worst = worst_mistakes(tested.labels, tested.margins, tested.threshold)
+    return sorted({*drawn.tolist(), *worst.tolist()})
+
+
 def announced(
-    model: str, tested: TestSet, methods: list[str], suite: ExplainSuite, trial: TrialSettings
+    model: str,
+    tested: TestSet,
+    methods: list[str],
+    suite: ExplainSuite,
+    trial: TrialSettings,
+    shown: int,
 ) -> AbstractContextManager[None]:
     """What all of it costs, in units of surveying an image."""
     scored = planted_cost(tested, methods=methods, most=suite.planted)
-    total = len(tested.images) + scored + trial_cost(methods, trial)
+    total = len(tested.images) + scored + trial_cost(methods, trial) + shown
     what = f"explain {model}: {len(tested.images):,} images, {len(methods)} methods put to the test"
     imputed = imputing_seconds(tested.images.size, methods, trial)
     return estimating(what, total, afterwards=DRAWN + imputed)

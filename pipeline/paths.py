@@ -23,6 +23,9 @@ CROSS = Path("metrics/cross")
 
 DATA_FIGURES = Path("plots/data")
 COMPARISONS = Path("plots/compare")
+PAGE = Path("plots/report/index.html")
+
+STAGES = Path("dvc.yaml")  # says what dvc plots draws, too
 
 DOWNLOADS = Path(".cache/downloads")  # of the user's checkout: kept between runs
 
@@ -75,6 +78,11 @@ def scores(model: str) -> Path:
 def explained(model: str) -> Path:
     """Where a model looks, and which of its maps can be believed."""
     return Path(f"metrics/explain/{model}.json")
+
+
+def maps(model: str) -> Path:
+    """Small maps of the test images that the report shows one by one."""
+    return Path(f"data/maps/{model}.parquet")
 
 
 def explanations(model: str) -> Path:

@@ -155,6 +155,10 @@ class Explain(Section):
         return _named(self.suites, self.suite, "explain.suite")
 
 
+class Report(Section):
+    images: int = Field(ge=1)  # that can be looked at one by one
+
+
 class Model(Section):
     """What ``conf/model/<name>.yaml`` says of one network; recipes hold only what differs."""
 
@@ -186,6 +190,7 @@ class Settings(Section):
     predict: Predict
     score: Score
     explain: Explain
+    report: Report
     models: dict[str, Model]
 
     @classmethod
