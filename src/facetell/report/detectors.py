@@ -8,6 +8,7 @@ import pandas as pd
 
 from facetell.common.errors import UserError
 from facetell.evaluation.robustness import Scores
+from facetell.report.markdown import Block, in_markdown
 from facetell.report.sections.beside import beside_published
 from facetell.report.sections.clean import calibration, clean_images, operating_point
 from facetell.report.sections.data import images, shortcuts
@@ -83,7 +84,7 @@ def report(
     pairs : of ``facetell.metrics.paired_tests``; empty for a single model.
     headline : the model whose pairs are put into words where there are many.
     """
-    sections = [
+    sections: list[list[Block]] = [
         [f"# Detectors on `{name}`"],
         images(data),
         shortcuts(data["audit"]),
@@ -96,4 +97,4 @@ def report(
         perturbed_images(scores),
         beside_published(tables),
     ]
-    return "\n\n".join(paragraph for section in sections for paragraph in section) + "\n"
+    return in_markdown(block for section in sections for block in section) + "\n"

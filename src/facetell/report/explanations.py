@@ -10,7 +10,7 @@ from facetell.explain.registry import METHODS
 from facetell.explain.trust.planted import GUESSED, RECOGNISED
 from facetell.explain.trust.verdict import LEAST, Belief, Verdict, stored
 from facetell.metrics import intervals
-from facetell.report.markdown import ABSENT, markdown
+from facetell.report.markdown import ABSENT, Block, Heading, in_markdown
 
 Stored = Mapping[str, dict[str, Any]]  # metrics/explain/<model>.json by model
 WITH_TRUTH = "Which maps find what was planted"
@@ -24,20 +24,30 @@ MEASURES = {
 
 def explain_report(explained: Stored) -> str:
     """Markdown parts of the report; empty where no model was explained."""
-    parts = [*_looks(explained), *_replaced(explained), *_planted(explained), *_trials(explained)]
-    return "\n\n".join(parts) + "\n" if parts else ""
+    parts = explained_blocks(explained)
+    return in_markdown(parts) + "\n" if parts else ""
 
 
-def _looks(explained: Stored) -> list[str]:
+def explained_blocks(explained: Stored) -> list[Block]:
+    """The same as blocks of a report."""
+    return [
+        *where_they_look(explained),
+        *replaced_regions(explained),
+        *planted_truth(explained),
+        *without_truth(explained),
+    ]
+
+
+def where_they_look(explained: Stored) -> list[Block]:
     """Where the maps of fakes lie on the face, and whether those of real images differ."""
     sentences = [
-        f"- {said['sentence']}"
+        said["sentence"]
         for facts in explained.values()
         for said in facts.get("looks_at", [])
         if said["class"] == "fake"
     ]
-    parts = [
-        "## What they look at",
+    parts: list[Block] = [
+        Heading("What they look at"),
         "How much of the relevance that speaks for fake lies in each region of the aligned face, "
         "compared with the region's share of the picture. This says where a detector looks, not "
         "whether it is right to look there; for a detector that cannot tell fakes from real faces "
@@ -45,7 +55,7 @@ def _looks(explained: Stored) -> list[str]:
         "images.",
     ]
     if sentences:
-        parts.append("\n".join(sentences))
+        parts.append(tuple(sentences))
     rows = [
         {"model": model, "map": name, "p": f"{test['p']:.3f}"}
         | {"cells that differ": f"{test['cells_significant']} of {test['cells']}"}
@@ -58,11 +68,11 @@ def _looks(explained: Stored) -> list[str]:
             "with the family-wise error over all cells of the map controlled "
             "(plots/explain/<model>/class_means.png):"
         )
-        parts.append(markdown(pd.DataFrame(rows)))
+        parts.append(pd.DataFrame(rows))
     return parts if sentences or rows else []
 
 
-def _replaced(explained: Stored) -> list[str]:
+def replaced_regions(explained: Stored) -> list[Block]:
     """Whether maps find the regions that an expert replaced, for sets that say which."""
     rows = [
         {"model": model, "map": f"{row['method']} at {row['layer']}", "n": f"{row['n']}"}
@@ -74,15 +84,15 @@ def _replaced(explained: Stored) -> list[str]:
     if not rows:
         return []
     return [
-        "## Whether they look at what was replaced",
+        Heading("Whether they look at what was replaced"),
         "Relevance that speaks for fake in the parts of the face that were replaced. A map that "
         "pays no regard to them has 1 times the area. The faces of this set are not aligned, so "
         "the outlines are rough.",
-        markdown(pd.DataFrame(rows)),
+        pd.DataFrame(rows),
     ]
 
 
-def _planted(explained: Stored) -> list[str]:
+def planted_truth(explained: Stored) -> list[Block]:
     """The best map of each model against maps that know nothing."""
     rows, claims = [], []
     for model, facts in explained.items():
@@ -93,11 +103,11 @@ def _planted(explained: Stored) -> list[str]:
             own = board[board["fakes"] == kind] if len(board) else board
             rows.append({"model": model, "fakes": kind} | _row(verdict, own))
             if verdict.believed:
-                claims.append(f"- {model}, {kind}: {verdict.claim}")
+                claims.append(f"{model}, {kind}: {verdict.claim}")
     if not rows:
         return []
-    parts = [
-        f"## {WITH_TRUTH}",
+    parts: list[Block] = [
+        Heading(WITH_TRUTH),
         "Relevance rank accuracy (RRA): with K planted pixels, the share of the K most relevant "
         "pixels that are planted; 1 is perfect. A fake passes the gate if the model calls it fake "
         f"with P of at least {RECOGNISED} and calls its twin without artefacts real: there the "
@@ -111,7 +121,7 @@ def _planted(explained: Stored) -> list[str]:
         f"others were never looked at. With fewer than {LEAST} of them nothing is said.",
     ]
     if claims:
-        parts.append("\n".join(claims))
+        parts.append(tuple(claims))
     parts.append(
         "`elsewhere` is the same map scored with the masks of other persons' fakes, which is what "
         "a map gets by pointing at faces in general; `untrained` is the same map of the network "
@@ -119,7 +129,7 @@ def _planted(explained: Stored) -> list[str]:
         "it is chosen on the images that it is rated on, so its score is slightly optimistic. All "
         "maps: plots/compare/leaderboard_*.png, metrics/explain/<model>.json."
     )
-    return [*parts, markdown(pd.DataFrame(rows).fillna(ABSENT))]
+    return [*parts, pd.DataFrame(rows).fillna(ABSENT)]
 
 
 def _row(verdict: Verdict, board: pd.DataFrame) -> dict[str, str]:
@@ -163,7 +173,7 @@ def _rra(by_map: pd.DataFrame, key: tuple[str, str, str]) -> str:
     return f"{by_map.loc[key, 'rra']:.3f}" if key in by_map.index else ABSENT
 
 
-def _trials(explained: Stored) -> list[str]:
+def without_truth(explained: Stored) -> list[Block]:
     """Faithfulness against planted truth, stability and sanity."""
     tried = {model: facts["trials"] for model, facts in explained.items() if "trials" in facts}
     if not tried:
@@ -171,12 +181,12 @@ def _trials(explained: Stored) -> list[str]:
     agreement, stability = _agreement(tried), _stability(tried)
     warned = [METHODS[row["method"]].caveat for row in stability if row["method"] in METHODS]
     return [
-        f"## {WITHOUT_TRUTH}",
+        Heading(WITHOUT_TRUTH),
         "On a few fakes and a few layers of each model (`explain.suite=full` has more). First, do "
         "measures of faithfulness, which need no truth, rank the maps as planted truth (RRA) does? "
         "Kendall's tau: 1 is the same order, 0 no relation; where the "
         f"{intervals.in_words()} interval by person contains 0, no agreement is certain.",
-        markdown(pd.DataFrame(agreement).fillna(ABSENT))
+        pd.DataFrame(agreement).fillna(ABSENT)
         if agreement
         else "No model has two maps to rank, and enough fakes that pass the gate, to compare with "
         "planted truth.",
@@ -185,7 +195,7 @@ def _trials(explained: Stored) -> list[str]:
         "relative change of the map under noise of 5 grey levels (stability: 0 is best, 1.4 is "
         "what unrelated maps have), and its change under a blur of 2 px, with the change of the "
         "margin beside it:",
-        markdown(pd.DataFrame(stability)),
+        pd.DataFrame(stability),
         *dict.fromkeys(filter(None, warned)),
     ]
 

@@ -8,6 +8,7 @@ from support.results import DATA, trained
 from facetell.evaluation.predictions import CONTROL
 from facetell.metrics import evaluate, intervals, paired_tests
 from facetell.report import number_format
+from facetell.report.markdown import in_markdown
 from facetell.report.sections.beside import beside_published
 from facetell.report.sections.clean import clean_images, operating_point
 from facetell.report.sections.data import images, shortcuts
@@ -15,9 +16,7 @@ from facetell.report.sections.differences import differences
 from facetell.report.sections.parts import leak, parts
 from facetell.report.sections.perturbed import perturbed_images
 
-
-def text(paragraphs: list[str]) -> str:
-    return "\n\n".join(paragraphs)
+text = in_markdown
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pandas as pd
 
 from facetell.metrics import intervals
 from facetell.report import published
-from facetell.report.markdown import ABSENT, markdown
+from facetell.report.markdown import ABSENT, Block, Heading
 from facetell.report.number_format import Form, percent, scaled, storage
 from facetell.report.published import SOURCES
 from facetell.report.published_tables import DIFFERS, ratio
@@ -108,16 +108,16 @@ TEXTS = {
 }
 
 
-def beside_published(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+def beside_published(tables: Mapping[str, pd.DataFrame]) -> list[Block]:
     """Each of ``tables`` (of ``facetell.report.published_tables``) in words."""
-    parts = []
+    parts: list[Block] = []
     for key, (title, ours, theirs) in TEXTS.items():
         if key not in tables:
             continue
         said = ours.format(level=intervals.in_words())
         if tables[key]["published_as"].notna().any():
             said += f" {theirs}"
-        parts += [f"## {title}", said, markdown(_worded(tables[key], CELLS[key]))]
+        parts += [Heading(title), said, _worded(tables[key], CELLS[key])]
     return parts
 
 

@@ -8,36 +8,36 @@ import pandas as pd
 from facetell.evaluation.robustness import Scores
 from facetell.images.spectra import NETWORK
 from facetell.metrics import evaluate
-from facetell.report.markdown import ABSENT, markdown
+from facetell.report.markdown import ABSENT, Block, Heading
 from facetell.report.number_format import as_percent, listed, with_interval
 
 
-def clean_images(scores: Scores) -> list[str]:
+def clean_images(scores: Scores) -> list[Block]:
     """Accuracy and ranking, and which metrics are omitted."""
     return [
-        "## Clean test images",
+        Heading("Clean test images"),
         f"`{NETWORK}` is a linear classifier on the power spectrum and the DCT. A network has to "
         "beat it before its depth is worth anything.",
-        markdown(_numbers(scores, _headings())),
+        _numbers(scores, _headings()),
         *_omitted(scores),
     ]
 
 
-def operating_point(scores: Scores) -> list[str]:
+def operating_point(scores: Scores) -> list[Block]:
     """Errors at the threshold of validation; nothing where no model has them."""
     table = _numbers(scores, _biometric())
     if len(table.columns) == 1:
         return []
     return [
-        "## Errors at the validation threshold, in biometric terms",
+        Heading("Errors at the validation threshold, in biometric terms"),
         "APCER is the share of fakes that pass as real, for the generator with the highest share. "
         "BPCER is the share of real images called fake. ACER is the mean of the two "
         "(ISO/IEC 30107-3).",
-        markdown(table),
+        table,
     ]
 
 
-def calibration(scores: Scores) -> list[str]:
+def calibration(scores: Scores) -> list[Block]:
     """How far the scores can be read as probabilities, before and after temperature scaling."""
     rows = []
     for model, found in scores.items():
@@ -47,10 +47,10 @@ def calibration(scores: Scores) -> list[str]:
                 row[f"{title} {when}"] = with_interval(found[part], name)
         rows.append(row)
     return [
-        "## Calibration",
+        Heading("Calibration"),
         "The temperature is fitted on validation images; above 1, the scores are overconfident. "
         "Each number is given before and after the margins are divided by the temperature.",
-        markdown(pd.DataFrame(rows)),
+        pd.DataFrame(rows),
     ]
 
 

@@ -9,11 +9,13 @@ import pandas as pd
 from facetell.common.labels import CLASSES
 from facetell.dataset.audit import WORDS
 from facetell.metrics import intervals
-from facetell.report.markdown import markdown
+from facetell.report.markdown import Block, Heading
 from facetell.report.number_format import listed, tallied
 
+SHORTCUTS = "Shortcuts in the images"
 
-def images(data: Mapping[str, Any]) -> list[str]:
+
+def images(data: Mapping[str, Any]) -> list[Block]:
     """How many images there are, what they are, and how the numbers below are to be read.
 
     ``data`` is the content of metrics/data.json.
@@ -39,9 +41,9 @@ def images(data: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def shortcuts(audit: Mapping[str, Any]) -> list[str]:
+def shortcuts(audit: Mapping[str, Any]) -> list[Block]:
     """The audit in words first, then its numbers."""
-    parts = ["## Shortcuts in the images"]
+    parts: list[Block] = [Heading(SHORTCUTS)]
     parts += [f"**Warning**: {paragraph}" for paragraph in audit["warnings"]] or [
         "No single shortcut, nor all of them combined, separates the classes with an AUC above "
         f"{audit['limit']:.2f}."
@@ -57,7 +59,7 @@ def shortcuts(audit: Mapping[str, Any]) -> list[str]:
         parts += [
             "How well a property of the file or of the whole picture predicts the label by itself, "
             f"cross-validated by person on {audit['images']:,} images:",
-            markdown(pd.DataFrame(rows)),
+            pd.DataFrame(rows),
         ]
     return parts
 

@@ -4,7 +4,7 @@
 import pandas as pd
 
 from facetell.metrics import intervals, paired_tests
-from facetell.report.markdown import ABSENT, markdown
+from facetell.report.markdown import ABSENT, Block, Heading
 
 PAIRS = "Which differences are real"
 TESTS = {  # by number: the test of its difference, and what the difference times 100 is
@@ -13,25 +13,25 @@ TESTS = {  # by number: the test of its difference, and what the difference time
 }
 
 
-def differences(pairs: pd.DataFrame, headline: str) -> list[str]:
+def differences(pairs: pd.DataFrame, headline: str) -> list[Block]:
     """Sentences and matrices of ``facetell.metrics.paired_tests``; nothing without pairs."""
     if not len(pairs):
         return []
     sentences = paired_tests.in_words(pairs, headline)
     some = f" Only pairs with `{headline}` are put into words."
-    parts = [
-        f"## {PAIRS}",
+    parts: list[Block] = [
+        Heading(PAIRS),
         "All detectors judge the same test images, each at its own threshold. p-values are "
         "McNemar's for accuracy and DeLong's for AUC. Both tests treat persons, not images, as "
         "independent, and are corrected for the number of pairs (Holm). Square brackets hold the "
         f"{intervals.in_words()} interval of one pair alone."
         + some
         * (len(sentences) < len(pairs)),
-        "\n".join(f"- {sentence}" for sentence in sentences),
+        tuple(sentences),
     ]
     for number in TESTS:
         if f"{number}_difference" in pairs:
-            parts.append(markdown(_matrix(pairs, number)))
+            parts.append(_matrix(pairs, number))
         else:
             parts.append(
                 "AUC is not compared: that needs images of at least two persons in each class."

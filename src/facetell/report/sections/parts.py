@@ -8,7 +8,7 @@ import pandas as pd
 
 from facetell.evaluation.model_scores import SEVERAL
 from facetell.evaluation.robustness import Scores
-from facetell.report.markdown import ABSENT, markdown
+from facetell.report.markdown import ABSENT, Block, Heading
 from facetell.report.number_format import with_interval
 
 PLANTED = "Fakes by planted artefact"
@@ -16,12 +16,12 @@ OF_FAKES = {"generators": "generator", "psis": "truncation psi"}
 OF_IMAGES = {"platforms": "platform", "sets": "data set"}
 
 
-def parts(scores: Scores) -> list[str]:
+def parts(scores: Scores) -> list[Block]:
     """A table for each division of the test images that has parts."""
-    found: list[str] = []
+    found: list[Block] = []
     if any(one["artefacts"] for one in scores.values()):
         found += [
-            f"## {PLANTED}",
+            Heading(PLANTED),
             "AUC of these fakes against all real test images. Fakes in the column "
             f"`{SEVERAL}` carry two or more artefacts, all others a single one.",
             _by_part(scores, "artefacts", "auc"),
@@ -29,7 +29,7 @@ def parts(scores: Scores) -> list[str]:
     for what, title in OF_FAKES.items():
         if any(len(one[what]) > 1 for one in scores.values()):
             found += [
-                f"## Fakes by {title}",
+                Heading(f"Fakes by {title}"),
                 f"AUC of the fakes of each {title} against all real test images, and in "
                 "parentheses the share of them that was detected.",
                 _by_part(scores, what, "auc", "accuracy_fake"),
@@ -37,14 +37,14 @@ def parts(scores: Scores) -> list[str]:
     for what, title in OF_IMAGES.items():
         if any(len(one[what]) > 1 for one in scores.values()):
             found += [
-                f"## Test images by {title}",
+                Heading(f"Test images by {title}"),
                 f"Accuracy on the test images of each {title}, and in parentheses the AUC.",
                 _by_part(scores, what, "accuracy", "auc"),
             ]
     return found
 
 
-def leak(scores: Scores) -> list[str]:
+def leak(scores: Scores) -> list[Block]:
     """What it is worth that some test fakes have a twin among the training images."""
     if not any("twins" in one for one in scores.values()):
         return []
@@ -61,16 +61,16 @@ def leak(scores: Scores) -> list[str]:
                 }
             )
     return [
-        "## What the leak is worth",
+        Heading("What the leak is worth"),
         "Some test fakes have a near copy or a look-alike among the training fakes of the set "
         "(metrics/leaks.csv). Each row is against all real test images; `detected` is the share of "
         "these fakes. `data.split.leaks=drop` trains without the twins, `keep` with them: the "
         "difference between the two runs is what the leak is worth. Few fakes make wide intervals.",
-        markdown(pd.DataFrame(rows)),
+        pd.DataFrame(rows),
     ]
 
 
-def _by_part(scores: Scores, what: str, first: str, second: str | None = None) -> str:
+def _by_part(scores: Scores, what: str, first: str, second: str | None = None) -> pd.DataFrame:
     """``first`` of each part with its interval and, where it is defined, ``second``."""
     count = "n" if what in OF_IMAGES else "n_fake"
     rows = []
@@ -81,7 +81,7 @@ def _by_part(scores: Scores, what: str, first: str, second: str | None = None) -
             for part, numbers in _ordered(found[what]).items()
         }
         rows.append({"model": model} | cells)
-    return markdown(pd.DataFrame(rows).fillna(ABSENT))
+    return pd.DataFrame(rows).fillna(ABSENT)
 
 
 def _ordered(groups: Mapping[str, Any]) -> dict[str, Any]:

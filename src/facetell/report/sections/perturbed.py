@@ -14,36 +14,33 @@ from facetell.evaluation.robustness import (
     robustness,
     weak_points,
 )
-from facetell.report.markdown import markdown
+from facetell.report.markdown import Block, Heading
 from facetell.report.number_format import with_interval
 
 PERTURBED = "What breaks the detectors"
 FREQUENCIES = "Which frequencies they depend on"
 
 
-def perturbed_images(scores: Scores) -> list[str]:
+def perturbed_images(scores: Scores) -> list[Block]:
     """Robustness in words and numbers, frequencies, and the control."""
     table = robustness(scores)
-    parts = [
-        f"## {PERTURBED}",
-        _bullets(weak_points(scores)),
+    points = weak_points(scores)
+    parts: list[Block] = [
+        Heading(PERTURBED),
+        *([tuple(points)] if points else []),
         "AUC on each variant of the test images. Parentheses hold its change against the clean "
         "images, with the interval of that change on the same images. Accuracy, TPR, TNR and "
         "changed verdicts are in plots/robustness.csv.",
-        markdown(by_variant(table)),
+        by_variant(table),
     ]
     if sentences := frequencies(table):
         parts += [
-            f"## {FREQUENCIES}",
+            Heading(FREQUENCIES),
             f"One band of frequencies is removed at a time (`{BANDS}`). The highest frequency of "
             f"rows and columns is {NYQUIST:g} cycles per pixel.",
-            _bullets(sentences),
+            tuple(sentences),
         ]
-    return [*filter(None, parts), *_control(scores)]
-
-
-def _bullets(sentences: list[str]) -> str:
-    return "\n".join(f"- {sentence}" for sentence in sentences)
+    return [*parts, *_control(scores)]
 
 
 def _control(scores: Scores) -> list[str]:
