@@ -13,6 +13,7 @@ from facetell.metrics import intervals
 from facetell.report.markdown import ABSENT, Block, Heading, in_markdown
 
 Stored = Mapping[str, dict[str, Any]]  # metrics/explain/<model>.json by model
+LOOKS = "What they look at"
 WITH_TRUTH = "Which maps find what was planted"
 WITHOUT_TRUTH = "Whether maps can be believed without planted truth"
 MEASURES = {
@@ -47,7 +48,7 @@ def where_they_look(explained: Stored) -> list[Block]:
         if said["class"] == "fake"
     ]
     parts: list[Block] = [
-        Heading("What they look at"),
+        Heading(LOOKS),
         "How much of the relevance that speaks for fake lies in each region of the aligned face, "
         "compared with the region's share of the picture. This says where a detector looks, not "
         "whether it is right to look there; for a detector that cannot tell fakes from real faces "

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the best detector looks, and which map can be believed of which detector."""
+
+from typing import Any
+
+from facetell.explain.registry import METHODS
+from facetell.explain.trust.verdict import Belief, Verdict, stored
+from facetell.report.explanations import LOOKS, WITH_TRUTH
+from facetell.report.page.claims.claim import Said
+from facetell.report.page.inputs import Inputs
+
+REGIONS = 3  # that are named, the most looked at first
+
+
+def looks(found: Inputs) -> list[Said]:
+    """Face regions of the best, then which maps passed the test on planted artefacts."""
+    if not found.explained:
+        return [Said("No detector was explained.", "reading", "How to read this")]
+    said = [*_regions(found)]
+    planted = {
+        model: stored(facts["planted"])
+        for model, facts in found.explained.items()
+        if "planted" in facts
+    }
+    if not planted:
+        why = (
+            "Whether its maps can be believed is **not known**: these images carry no planted "
+            "artefacts that could tell. Do not show a map as evidence."
+        )
+        return [*said, Said(why, "looks", LOOKS, loud=True)]
+    return [*said, *_believed(found.best, planted), *_others(found.best, planted)]
+
+
+def _regions(found: Inputs) -> list[Said]:
+    facts = found.explained.get(found.best, {})
+    rows = [row for row in facts.get("regions", []) if row["class"] == "fake" and "ratio" in row]
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    if not methods:
+        return []
+    words = []
+    for method in methods:
+        own = sorted(
+            (row for row in rows if row["method"] == method), key=lambda row: -row["ratio"]
+        )
+        title = METHODS[method].title if method in METHODS else method
+        words.append(
+            f"{title}: "
+            + ", ".join(f"the {row['region']} ({row['ratio']:.1f}×)" for row in own[:REGIONS])
+        )
+    text = (
+        f"In fakes `{found.best}` looks most at, compared with the area of the region: "
+        f"{'; '.join(words)}. That says where it looks, not whether it is right to."
+    )
+    return [Said(text, "looks", LOOKS)]
+
+
+def _believed(best: str, planted: dict[str, dict[str, Verdict]]) -> list[Said]:
+    """The verdicts on the maps of the best, the believed ones first."""
+    if best not in planted:
+        return []
+    verdicts = planted[best]
+    good = {kind: one for kind, one in verdicts.items() if one.believed}
+    if not good:
+        return [
+            Said(
+                f"**No map of `{best}` can be believed**: "
+                + " ".join(f"{kind}: {one.claim}" for kind, one in verdicts.items()),
+                "belief", WITH_TRUTH, loud=True,
+            )
+        ]  # fmt: skip
+    said = [
+        Said(f"Believe **{_map(one)}** of `{best}`{_score(one)}: {_reach(one, kind)}", "belief",
+             WITH_TRUTH)  # fmt: skip
+        for kind, one in good.items()
+    ]
+    none = [kind for kind in verdicts if kind not in good]
+    if none:
+        text = f"Of fakes with {' and '.join(map(_kind, none))}, believe none of its maps."
+        said.append(Said(text, "belief", WITH_TRUTH))
+    return said
+
+
+def _map(verdict: Verdict) -> str:
+    assert verdict.best is not None
+    method, layer = verdict.best["method"], verdict.best["layer"]
+    title = verdict.titles.get(method) or (METHODS[method].title if method in METHODS else method)
+    return f"{title} at `{layer}`"
+
+
+def _score(verdict: Verdict) -> str:
+    best: Any = verdict.best
+    return (
+        f" (it finds {best['score']:.2f} [{best['low']:.2f}, {best['high']:.2f}] of what was "
+        f"planted, guessing at most {best['rival']:.2f})"
+    )
+
+
+def _reach(verdict: Verdict, kind: str) -> str:
+    if verdict.scope == Belief.GENERAL:
+        return f"on all fakes with {_kind(kind)}."
+    return (
+        f"only on the {verdict.passed} of {verdict.fakes} fakes with {_kind(kind)} whose verdict "
+        "the artefacts decide."
+    )
+
+
+def _kind(kind: str) -> str:
+    return {"single": "a single artefact", "several": "several artefacts"}.get(kind, kind)
+
+
+def _others(best: str, planted: dict[str, dict[str, Verdict]]) -> list[Said]:
+    good, bad = [], []
+    for model, verdicts in planted.items():
+        if model == best:
+            continue
+        one = next((v for v in verdicts.values() if v.believed), None)
+        if one is None:
+            bad.append(f"`{model}`")
+        else:
+            good.append(f"{_map(one)} of `{model}`")
+    said = []
+    if good:
+        said.append(f"Also believed within limits: {', '.join(good)}.")
+    if bad:
+        said.append(f"No map is believed of {', '.join(bad)}.")
+    return [Said(" ".join(said), "belief", WITH_TRUTH)] if said else []
