@@ -31,7 +31,7 @@ from pipeline.settings import Settings
 
 FIRST = ("fetch", "split", "pack", "audit", "baseline", "predict spectral", "score spectral")
 PER_MODEL = ("train", "predict", "score", "explain")
-LAST = ("compare",)
+LAST = ("compare", "report")
 KEPT = 400  # notes; the oldest go
 SHOWN = 3  # stages of unknown length that are named
 RUNS = 20  # of dvc, of which what is done is remembered
@@ -70,7 +70,7 @@ class Plan:
 
     >>> plan = Plan(Settings.load(), {}, {}, {})
     >>> plan.stages()[-1], plan.seconds("fetch") is None
-    ('compare', True)
+    ('report', True)
     """
 
     settings: Settings
@@ -96,6 +96,8 @@ class Plan:
             work.append(settings.explain.chosen.model_dump())
         if kind in ("score", "compare"):
             work += [settings.score.resamples, list(settings.models)]
+        if kind in ("explain", "report"):
+            work += [settings.report.images, list(settings.models) if kind == "report" else []]
         text = json.dumps(work, sort_keys=True, default=str)
         return f"{stage} {hashlib.sha256(text.encode()).hexdigest()[:12]}"
 

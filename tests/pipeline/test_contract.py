@@ -40,8 +40,11 @@ def shown(home: Path) -> list[dict[str, str]]:
 def test_repro_rebuilds_everything(clone):
     said = call(clone, "dvc", "repro")
     for stage in ("fetch", "split", "pack", "audit", "baseline", "train@swin",
-                  "explain@simplenet", "compare"):  # fmt: skip
+                  "explain@simplenet", "compare", "report"):  # fmt: skip
         assert f"Running stage '{stage}'" in said
+    page = clone / "plots/report/index.html"
+    assert page.resolve().as_uri() in said.splitlines()[-6:]
+    assert b"swin" in page.read_bytes()
     assert len(read(clone / METRICS)) == 12
     found = read(clone / "metrics/models/swin.json")
     expected = {"accuracy", "accuracy_real", "accuracy_fake", "auc", "ap", "eer", "f1",

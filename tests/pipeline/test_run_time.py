@@ -60,15 +60,15 @@ def test_stages_are_those_of_dvc(settings):
 def test_what_was_measured_here_is_summed(settings):
     plan = Plan(settings, {}, {}, {})
     plan = noted(plan, fetch=60, split=10, pack=5, audit=15, baseline=10, predict=30, score=10,
-                 train=120, explain=45, compare=25)  # fmt: skip
+                 train=120, explain=45, compare=25, report=15)  # fmt: skip
     models = len(settings.models)
-    expected = 60 + 10 + 5 + 15 + 10 + 30 + 10 + models * (120 + 30 + 10 + 45) + 25
+    expected = 60 + 10 + 5 + 15 + 10 + 30 + 10 + models * (120 + 30 + 10 + 45) + 40
     assert minutes(announcement(plan, "fetch", [])) == pytest.approx(expected / 60, rel=0.15)
     left = announcement(plan, f"train {list(settings.models)[-1]}", plan.stages()[: 7 + models - 1])
-    assert minutes(left) == pytest.approx((120 + models * 85 + 25) / 60, rel=0.15)
+    assert minutes(left) == pytest.approx((120 + models * 85 + 40) / 60, rel=0.15)
     assert announcement(plan, "pack", ["fetch", "split"]) is None  # has been said
     alone = announcement(plan, "explain simplenet", [])
-    assert minutes(alone) == pytest.approx((models * 45 + 25) / 60, rel=0.15)
+    assert minutes(alone) == pytest.approx((models * 45 + 40) / 60, rel=0.15)
     assert announcement(plan, "compare", ["explain simplenet"]) is None
 
 

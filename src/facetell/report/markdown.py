@@ -6,6 +6,7 @@ paragraphs, backticks are code and two stars are bold, as in Markdown.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 import pandas as pd
 
@@ -18,7 +19,7 @@ class Heading(str):
     __slots__ = ()
 
 
-Block = str | tuple[str, ...] | pd.DataFrame
+Block: TypeAlias = str | tuple[str, ...] | pd.DataFrame
 
 
 def in_markdown(blocks: Iterable[Block]) -> str:

@@ -60,7 +60,8 @@ def specification(plot: Plot, revisions: int = 1) -> dict[str, Any]:
     }
     spec = _filled(copy.deepcopy(dict(plot.template)), anchors)
     spec["data"] = {"name": plot.data}
-    spec.pop("title", None)
+    for name in ("title", "$schema"):  # the page has a title, and its own version of Vega-Lite
+        spec.pop(name, None)
     if revisions == 1:
         for encoding in _encodings(spec):
             for channel, said in list(encoding.items()):
@@ -75,7 +76,11 @@ def _filled(part: Any, anchors: Mapping[str, Any]) -> Any:
         return {key: _filled(value, anchors) for key, value in part.items()}
     if isinstance(part, list):
         return [_filled(value, anchors) for value in part]
-    return anchors.get(part, part) if isinstance(part, str) else part
+    if not isinstance(part, str) or part in anchors:
+        return anchors.get(part, part) if isinstance(part, str) else part
+    for anchor, value in anchors.items():  # such as in the expression of a filter
+        part = part.replace(anchor, str(value)) if anchor in part else part
+    return part
 
 
 def _units(spec: dict[str, Any]) -> Iterator[dict[str, Any]]:

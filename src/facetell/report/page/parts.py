@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -49,7 +49,7 @@ class Group:
     pictures: Sequence[Picture]
 
 
-Part = Block | Picture | Chart | Group
+Part: TypeAlias = Block | Picture | Chart | Group
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def figure(path: Path, title: str, alt: str) -> Picture | None:
         shown = image.convert("RGB")
     if shown.width > WIDEST:
         height = round(shown.height * WIDEST / shown.width)
-        shown = shown.resize((WIDEST, height), Image.Resampling.LANCZOS, reducing_gap=2)
+        shown = shown.resize((WIDEST, height), Image.Resampling.HAMMING)
     return Picture(title, alt, data_uri(shown), shown.width, shown.height)
 
 
@@ -110,7 +110,7 @@ def data_uri(image: Image.Image, quality: int = QUALITY) -> str:
 def encoded(image: Image.Image, quality: int = QUALITY) -> bytes:
     """A picture as WebP."""
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=quality, method=4)
+    image.save(buffer, "WEBP", quality=quality, method=2)
     return buffer.getvalue()
 
 

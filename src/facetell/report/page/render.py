@@ -30,7 +30,8 @@ from facetell.report.page.parts import Chart, Group, Picture, slug
 from facetell.report.page.scoreboard import scoreboard
 from facetell.report.page.sections import sections
 
-VEGA_LITE = "5.21"  # that of plots/templates, which dvc plots uses
+VEGA_LITE = "6.1"  # draws the specifications of version 5 in plots/templates, too
+LAST = ("training", "published", "cross", "reading")  # sections after the browser of images
 BROWSER = ("images.js", "browser.js", "viewer.js")
 _NUMBER = re.compile(r"[+\-–]|[+\-]?[\d.,]+( ?[kMG%]?B?)?( .*)?$")
 _INTERVAL = re.compile(r"(?<= )\[[^\[\]<>&]*\]")
@@ -79,7 +80,8 @@ def report_page(found: Inputs) -> str:
         run=_run(found),
         claims=claims(found),
         board=scoreboard(found),
-        sections=shown,
+        sections=[section for section in shown if section.key not in LAST],
+        last=[section for section in shown if section.key in LAST],
         level=intervals.in_words(),
     )
 
@@ -121,13 +123,15 @@ def kind(part: object) -> str:
 
 
 def words(text: str) -> Markup:
-    """Escaped; what stands between backticks is code, and between two stars bold.
+    """Escaped; what stands between backticks is code, and between two stars bold, between single
+    stars in italics.
 
     >>> words("`a<b` is **not** 0.5")
     Markup('<code>a&lt;b</code> is <strong>not</strong> 0.5')
     """
     safe = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text)))
     safe = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", safe)
+    safe = re.sub(r"(?<![\\*\w])\*([^*]+)\*(?!\w)", r"<em>\1</em>", safe)
     return Markup(safe.replace(r"\*", "*"))
 
 
@@ -145,7 +149,8 @@ def asset(name: str) -> str:
 @cache
 def _vega() -> str:
     """Vega, Vega-Lite and Vega-Embed in one script, as vl-convert ships them."""
-    return str(vl_convert.javascript_bundle(vl_version=VEGA_LITE)).replace("\r\n", "\n")
+    snippet = 'import vegaEmbed from "vega-embed"; window.vegaEmbed = vegaEmbed;'
+    return str(vl_convert.javascript_bundle(snippet, vl_version=VEGA_LITE)).replace("\r\n", "\n")
 
 
 def _script(text: str) -> str:
@@ -156,8 +161,7 @@ def _script(text: str) -> str:
 def _policy(scripts: list[str]) -> str:
     """Nothing from elsewhere, and no scripts but these; Vega compiles its expressions."""
     hashes = [
-        base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode()
-        for text in scripts
+        base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode() for text in scripts
     ]
     listed = " ".join(f"'sha256-{value}'" for value in hashes)
     return (

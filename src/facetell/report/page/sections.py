@@ -8,6 +8,7 @@ from facetell.explain.trust.verdict import stored
 from facetell.metrics import intervals
 from facetell.report import explanations as explained
 from facetell.report.markdown import Heading
+from facetell.report.number_format import counted
 from facetell.report.page.charts import charts
 from facetell.report.page.cross import cross_tables
 from facetell.report.page.inputs import Inputs
@@ -71,15 +72,14 @@ def _data(found: Inputs) -> Section:
             pd.DataFrame({"reason": list(aside), "files": [f"{n:,}" for n in aside.values()]}),
         ]
     if len(found.leaks):
+        some = f"The first {LISTED} of " if len(found.leaks) > LISTED else ""
+        pairs = found.leaks.head(LISTED).fillna("").astype(str)
         shown += [
             Heading("Pairs across splits"),
-            f"The first {LISTED} of {len(found.leaks):,} (metrics/leaks.csv). A look-alike is no "
-            "leak: it is listed so that somebody can look."
-            if len(found.leaks) > LISTED
-            else "All of metrics/leaks.csv. A look-alike is no leak: it is listed so that somebody "
-            "can look.",
-            found.leaks.head(LISTED).fillna("").astype(str).rename(columns=lambda n: n.replace("_", " ")),
-        ]  # fmt: skip
+            f"{some}{counted(len(found.leaks), 'pair')} (metrics/leaks.csv). A look-alike is no "
+            "leak: it is listed so that somebody can look.",
+            pairs.rename(columns=lambda name: str(name).replace("_", " ")),
+        ]
     for name in found.data["sets"]:
         picture = figure(
             found.figures / f"data/gallery_{name}.png", f"Gallery of {name}",

@@ -8,7 +8,11 @@ facetell.browser = (() => {
   const pager = section.querySelector(".pager");
   const PER_PAGE = 60;
   const BANDS = { "0-60": "below 60%", "60-80": "60% to 80%", "80-95": "80% to 95%", "95-100": "95% and more" };
-  const percent = (share) => `${(100 * share).toFixed(share > 0.995 || share < 0.005 ? 1 : 0)}%`;
+  function percent(share) {
+    if (share >= 0.9995) return ">99.9%";
+    if (share < 0.0005) return "<0.1%";
+    return `${(100 * share).toFixed(share > 0.99 || share < 0.01 ? 1 : 0)}%`;
+  }
 
   const any = { "": "any" };
   const named = (names) => Object.fromEntries(names.map((name) => [name, name]));

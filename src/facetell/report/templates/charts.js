@@ -2,17 +2,9 @@
 "use strict";
 (() => {
   const csv = JSON.parse(document.getElementById("data-curves").textContent);
-  const tables = {};
   const NARROW = 60 * 16; // px of the page below which panels stand one under another
   // colours of the templates that cannot be seen on a dark page, and what stands for them
   const ON_DARK = { "#000000": "#FFFFFF", "#003B5C": "#7FA8C9", "#7A3500": "#C98F5E", "#00543C": "#5FB79B", "#7D3F63": "#C58AAB", "#0072B2": "#4FA8DD" };
-
-  function rows(name) {
-    if (!tables[name]) {
-      tables[name] = vega.read(csv[name], { type: "csv", parse: "auto" });
-    }
-    return tables[name].map((row) => ({ ...row }));
-  }
 
   function recoloured(part) {
     if (Array.isArray(part)) return part.map(recoloured);
@@ -25,7 +17,7 @@
     const column = spec.encoding?.column ?? spec.facet?.column;
     if (!column) return { ...spec, width: Math.max(280, width - 90) };
     const columns = width < NARROW - 200 ? 1 : 2;
-    const side = Math.min(380, Math.max(220, width / columns - 110));
+    const side = Math.min(420, Math.max(220, width / columns - 85));
     if (spec.facet) return { ...spec, facet: column, columns, spec: { ...spec.spec, width: side, height: side } };
     const { column: _, ...encoding } = spec.encoding;
     return { ...spec, width: side, height: side, encoding: { ...encoding, facet: { ...column, columns } } };
@@ -37,7 +29,7 @@
     const text = { labelColor: colour("--quiet"), titleColor: colour("--ink"), labelFont: "system-ui, sans-serif", titleFont: "system-ui, sans-serif", titleFontWeight: 500 };
     return {
       background: "transparent", font: "system-ui, sans-serif",
-      axis: { ...text, gridColor: colour("--line"), domainColor: colour("--quiet"), tickColor: colour("--quiet"), labelLimit: 160 },
+      axis: { ...text, gridColor: colour("--line"), domainColor: colour("--quiet"), tickColor: colour("--quiet"), labelLimit: 160, labelOverlap: "greedy", labelSeparation: 4 },
       legend: { ...text, orient: "bottom", columns: 5, labelLimit: 160, symbolStrokeWidth: 3 },
       header: text, view: { stroke: colour("--line") },
     };
@@ -47,9 +39,9 @@
     const spec = JSON.parse(place.dataset.spec);
     place.hidden = false;
     const width = place.clientWidth;
-    const name = place.dataset.table;
-    const full = { ...fitted(spec, width), datasets: { [name]: rows(name) }, config: config() };
-    const options = { renderer: "svg", actions: { export: true, source: false, compiled: false, editor: false } };
+    const data = { values: csv[place.dataset.table], format: { type: "csv" } };
+    const full = { ...fitted(spec, width), data, config: config() };
+    const options = { mode: "vega-lite", renderer: "svg", actions: { export: true, source: false, compiled: false, editor: false } };
     try {
       await vegaEmbed(place, facetell.dark() ? recoloured(full) : full, options);
       place.classList.add("drawn");

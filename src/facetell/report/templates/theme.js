@@ -34,6 +34,7 @@
   const contents = document.querySelector(".contents details");
   if (matchMedia("(max-width: 70rem)").matches) contents.open = false;
   const links = new Map([...document.querySelectorAll(".contents li a")].map((link) => [link.hash.slice(1), link]));
+  addEventListener("beforeprint", () => document.querySelectorAll("main details").forEach((part) => { part.open = true; }));
   const seen = new Set();
   const watch = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {

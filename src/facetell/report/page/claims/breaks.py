@@ -15,8 +15,11 @@ def breaks(found: Inputs) -> list[Said]:
     """In the order of what an operator can least avoid: damage, then generators and platforms."""
     said = [*_worst(found), *_flips(found), *_generator(found), *_platform(found)]
     return said + _frequencies(found) or [
-        Said("Nothing was tried: no perturbation, generator or platform.", "detectors",
-             "Clean test images")  # fmt: skip
+        Said(
+            "Nothing was tried: no perturbation, generator or platform.",
+            "detectors",
+            "Clean test images",
+        )
     ]
 
 
@@ -27,23 +30,14 @@ def _worst(found: Inputs) -> list[Said]:
         return []
     limits = hard.get("interval", {})
     worst, clean = hard["worst"], numbers["clean"]
+    what = numbers["variants"][worst].get("label", "").partition(" (")[0]
     text = (
-        f"**`{worst}`** ({numbers['variants'][worst].get('label', 'a perturbation')}) breaks "
-        f"`{found.best}` most: AUC falls from {clean['auc']:.3f} to "
-        f"**{bounded(hard['auc_worst'], limits.get('auc_worst'))}**. Over all "
-        f"{hard['perturbations']} perturbations AUC is "
+        f"**`{worst}`**{f' ({what})' * bool(what)} breaks it most: AUC falls from "
+        f"{clean['auc']:.3f} to "
+        f"**{bounded(hard['auc_worst'], limits.get('auc_worst'))}**; over all "
+        f"{hard['perturbations']} perturbations it is "
         f"{bounded(hard['auc_mean'], limits.get('auc_mean'))} on average."
     )
-    others: dict[str, list[str]] = {}
-    for model in found.models:
-        if model != found.best and found.scores[model]["robustness"]:
-            others.setdefault(found.scores[model]["robustness"]["worst"], []).append(model)
-    if others:
-        each = "; ".join(
-            f"`{variant}` for {', '.join(f'`{name}`' for name in names)}"
-            for variant, names in others.items()
-        )
-        text += f" The worst for others: {each}."
     return [Said(text, "robustness", PERTURBED)]
 
 
@@ -104,5 +98,5 @@ def _frequencies(found: Inputs) -> list[Said]:
     sentences = frequencies(table)
     if not sentences:
         return []
-    text = sentences[0].partition(";")[0].rstrip(".") + "."
+    text = sentences[0].partition(";")[0].rstrip(".").replace(f"`{found.best}` ", "It ", 1) + "."
     return [Said(text, "which-frequencies-they-depend-on", FREQUENCIES)]

@@ -9,8 +9,6 @@ from facetell.report.explanations import LOOKS, WITH_TRUTH
 from facetell.report.page.claims.claim import Said
 from facetell.report.page.inputs import Inputs
 
-REGIONS = 3  # that are named, the most looked at first
-
 
 def looks(found: Inputs) -> list[Said]:
     """Face regions of the best, then which maps passed the test on planted artefacts."""
@@ -28,7 +26,7 @@ def looks(found: Inputs) -> list[Said]:
             "artefacts that could tell. Do not show a map as evidence."
         )
         return [*said, Said(why, "looks", LOOKS, loud=True)]
-    return [*said, *_believed(found.best, planted), *_others(found.best, planted)]
+    return [*said, *_believed(found.best, planted)]
 
 
 def _regions(found: Inputs) -> list[Said]:
@@ -39,17 +37,12 @@ def _regions(found: Inputs) -> list[Said]:
         return []
     words = []
     for method in methods:
-        own = sorted(
-            (row for row in rows if row["method"] == method), key=lambda row: -row["ratio"]
-        )
+        first = max((row for row in rows if row["method"] == method), key=lambda row: row["ratio"])
         title = METHODS[method].title if method in METHODS else method
-        words.append(
-            f"{title}: "
-            + ", ".join(f"the {row['region']} ({row['ratio']:.1f}×)" for row in own[:REGIONS])
-        )
+        words.append(f"the {first['region']} by {title} ({first['ratio']:.1f} times its area)")
     text = (
-        f"In fakes `{found.best}` looks most at, compared with the area of the region: "
-        f"{'; '.join(words)}. That says where it looks, not whether it is right to."
+        f"In fakes `{found.best}` looks most at {', at '.join(words)}. That says where, not "
+        "whether it is right to."
     )
     return [Said(text, "looks", LOOKS)]
 
@@ -68,16 +61,12 @@ def _believed(best: str, planted: dict[str, dict[str, Verdict]]) -> list[Said]:
                 "belief", WITH_TRUTH, loud=True,
             )
         ]  # fmt: skip
-    said = [
-        Said(f"Believe **{_map(one)}** of `{best}`{_score(one)}: {_reach(one, kind)}", "belief",
-             WITH_TRUTH)  # fmt: skip
-        for kind, one in good.items()
-    ]
+    texts = [f"Believe **{_map(one)}**{_score(one)}: {_reach(one, kind)}"
+             for kind, one in good.items()]  # fmt: skip
     none = [kind for kind in verdicts if kind not in good]
     if none:
-        text = f"Of fakes with {' and '.join(map(_kind, none))}, believe none of its maps."
-        said.append(Said(text, "belief", WITH_TRUTH))
-    return said
+        texts[-1] += f" On fakes with {' and '.join(map(_kind, none))}, believe none of its maps."
+    return [Said(text, "belief", WITH_TRUTH) for text in texts]
 
 
 def _map(verdict: Verdict) -> str:
@@ -106,21 +95,3 @@ def _reach(verdict: Verdict, kind: str) -> str:
 
 def _kind(kind: str) -> str:
     return {"single": "a single artefact", "several": "several artefacts"}.get(kind, kind)
-
-
-def _others(best: str, planted: dict[str, dict[str, Verdict]]) -> list[Said]:
-    good, bad = [], []
-    for model, verdicts in planted.items():
-        if model == best:
-            continue
-        one = next((v for v in verdicts.values() if v.believed), None)
-        if one is None:
-            bad.append(f"`{model}`")
-        else:
-            good.append(f"{_map(one)} of `{model}`")
-    said = []
-    if good:
-        said.append(f"Also believed within limits: {', '.join(good)}.")
-    if bad:
-        said.append(f"No map is believed of {', '.join(bad)}.")
-    return [Said(" ".join(said), "belief", WITH_TRUTH)] if said else []

@@ -40,9 +40,7 @@ def _best(found: Inputs) -> Said:
 
 def _surely(found: Inputs) -> list[Said]:
     """What the paired tests say of the best against every other."""
-    number, test = (
-        ("auc", "delong") if "auc_difference" in found.pairs else ("accuracy", "mcnemar")
-    )
+    number, test = ("auc", "delong") if "auc_difference" in found.pairs else ("accuracy", "mcnemar")
     if not len(found.pairs):
         return []
     rows = [_against(row, found.best) for row in found.pairs.to_dict("records")]
@@ -56,10 +54,12 @@ def _surely(found: Inputs) -> list[Said]:
     if unsure:
         said.append(
             f"It is **not surely better** than {_each(unsure, number, f'{test}_holm')}"
-            + (": take the cheaper one." if any(r["rival"] != NETWORK for r in unsure) else ".")
+            ": these images cannot tell them apart."
         )
     if any(row["rival"] == NETWORK for row in unsure):
-        said.append(f"That includes `{NETWORK}`, a linear classifier: its depth has bought nothing.")
+        said.append(
+            f"That includes `{NETWORK}`, a linear classifier: its depth has bought nothing."
+        )
     return [Said(text, "differences", "Which differences are real") for text in said]
 
 
