@@ -10,6 +10,7 @@ from facetell.report import explanations as explained
 from facetell.report.markdown import Heading
 from facetell.report.number_format import counted
 from facetell.report.page.charts import charts
+from facetell.report.page.claims.beware import DATA, PAIRS
 from facetell.report.page.cross import cross_tables
 from facetell.report.page.inputs import Inputs
 from facetell.report.page.parts import Group, Part, Picture, Section, after, figure
@@ -75,7 +76,7 @@ def _data(found: Inputs) -> Section:
         some = f"The first {LISTED} of " if len(found.leaks) > LISTED else ""
         pairs = found.leaks.head(LISTED).fillna("").astype(str)
         shown += [
-            Heading("Pairs across splits"),
+            Heading(PAIRS),
             f"{some}{counted(len(found.leaks), 'pair')} (metrics/leaks.csv). A look-alike is no "
             "leak: it is listed so that somebody can look.",
             pairs.rename(columns=lambda name: str(name).replace("_", " ")),
@@ -86,7 +87,7 @@ def _data(found: Inputs) -> Section:
             f"The first images of the set {name} by class and generator; none is picked",
         )  # fmt: skip
         shown += [picture] if picture else []
-    return Section("data", "Data", shown)
+    return Section("data", DATA, shown)
 
 
 def _data_figures(found: Inputs) -> list[Picture]:

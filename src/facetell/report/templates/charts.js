@@ -4,7 +4,7 @@
   const csv = JSON.parse(document.getElementById("data-curves").textContent);
   const NARROW = 60 * 16; // px of the page below which panels stand one under another
   // colours of the templates that cannot be seen on a dark page, and what stands for them
-  const ON_DARK = { "#000000": "#FFFFFF", "#003B5C": "#7FA8C9", "#7A3500": "#C98F5E", "#00543C": "#5FB79B", "#7D3F63": "#C58AAB", "#0072B2": "#4FA8DD" };
+  const ON_DARK = { "#000000": "#FFFFFF", "#003B5C": "#7FA8C9", "#7A3500": "#C98F5E", "#00543C": "#5FB79B", "#7D3F63": "#C58AAB" };
 
   function recoloured(part) {
     if (Array.isArray(part)) return part.map(recoloured);
@@ -15,9 +15,9 @@
   // Facets in one column where the page is narrow; single panels as wide as the page.
   function fitted(spec, width) {
     const column = spec.encoding?.column ?? spec.facet?.column;
-    if (!column) return { ...spec, width: Math.max(280, width - 90) };
+    if (!column) return { ...spec, width: Math.max(220, width - 70) };
     const columns = width < NARROW - 200 ? 1 : 2;
-    const side = Math.min(420, Math.max(220, width / columns - 85));
+    const side = Math.min(420, Math.max(180, width / columns - 75));
     if (spec.facet) return { ...spec, facet: column, columns, spec: { ...spec.spec, width: side, height: side } };
     const { column: _, ...encoding } = spec.encoding;
     return { ...spec, width: side, height: side, encoding: { ...encoding, facet: { ...column, columns } } };
@@ -38,12 +38,14 @@
   async function draw(place) {
     const spec = JSON.parse(place.dataset.spec);
     place.hidden = false;
-    const width = place.clientWidth;
+    const width = place.clientWidth - 40; // beside it is the menu
+    const inside = document.createElement("div");
+    place.replaceChildren(inside);
     const data = { values: csv[place.dataset.table], format: { type: "csv" } };
     const full = { ...fitted(spec, width), data, config: config() };
     const options = { mode: "vega-lite", renderer: "svg", actions: { export: true, source: false, compiled: false, editor: false } };
     try {
-      await vegaEmbed(place, facetell.dark() ? recoloured(full) : full, options);
+      await vegaEmbed(inside, facetell.dark() ? recoloured(full) : full, options);
       place.classList.add("drawn");
       place.querySelector("summary")?.setAttribute("aria-label", "Save this chart");
     } catch (error) {

@@ -8,9 +8,10 @@ from facetell.report.number_format import counted, tallied
 from facetell.report.page.claims.claim import Said
 from facetell.report.page.inputs import Inputs
 from facetell.report.page.mistakes import most_confident
+from facetell.report.page.parts import slug
 from facetell.report.sections.data import SHORTCUTS
 
-DATA = "Data"
+DATA, PAIRS = "Data", "Pairs across splits"  # titles of their sections
 
 
 def beware(found: Inputs) -> list[Said]:
@@ -60,7 +61,9 @@ def _leaks(found: Inputs) -> Said:
     else:
         text = "No leak: no face is on two sides of the split"
         text += f" ({alike} across splits, which are listed)." if alike else "."
-    return Said(text, "pairs-across-splits" if len(found.leaks) else "data", DATA, loud=number > 0)
+    if not len(found.leaks):
+        return Said(text, "data", DATA, loud=number > 0)
+    return Said(text, slug(PAIRS), PAIRS, loud=number > 0)
 
 
 def _aside(found: Inputs) -> list[Said]:

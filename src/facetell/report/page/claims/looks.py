@@ -35,14 +35,15 @@ def _regions(found: Inputs) -> list[Said]:
     methods = list(dict.fromkeys(row["method"] for row in rows))
     if not methods:
         return []
-    words = []
+    where: dict[str, list[str]] = {}
     for method in methods:
         first = max((row for row in rows if row["method"] == method), key=lambda row: row["ratio"])
         title = METHODS[method].title if method in METHODS else method
-        words.append(f"the {first['region']} by {title} ({first['ratio']:.1f} times its area)")
+        where.setdefault(first["region"], []).append(f"{first['ratio']:.1f} times by {title}")
+    words = [f"the {region} ({', '.join(times)})" for region, times in where.items()]
     text = (
-        f"In fakes `{found.best}` looks most at {', at '.join(words)}. That says where, not "
-        "whether it is right to."
+        f"In fakes `{found.best}` looks most at {' and '.join(words)}, compared with the "
+        "region's area. That says where, not whether it is right to."
     )
     return [Said(text, "looks", LOOKS)]
 
