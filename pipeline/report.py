@@ -72,8 +72,8 @@ def whole_numbers(table: pd.DataFrame) -> pd.DataFrame:
     return table.astype(dict.fromkeys(whole, "Int64"))
 
 
-def plots_of(stages: dict[str, Any]) -> list[Plot]:
-    """What dvc.yaml says that ``dvc plots`` draws."""
+def plots_of(stages: dict[str, Any], home: Path = Path()) -> list[Plot]:
+    """What dvc.yaml says that ``dvc plots`` draws; the templates lie in the checkout ``home``."""
     found = []
     for entry in stages["plots"]:
         for title, said in entry.items():
@@ -81,7 +81,7 @@ def plots_of(stages: dict[str, Any]) -> list[Plot]:
             found.append(
                 Plot(
                     title=title,
-                    template=json.loads(Path(said["template"]).read_text(encoding="utf-8")),
+                    template=json.loads((home / said["template"]).read_text(encoding="utf-8")),
                     data=Path(table).stem,
                     x=said["x"],
                     y=column,

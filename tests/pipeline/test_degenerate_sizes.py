@@ -40,6 +40,9 @@ def complete(home: Path) -> dict:
     assert json.loads((home / "metrics/summary.json").read_text())
     assert (home / f"plots/explain/{MODEL}/gradcam.png").is_file()
     assert (home / "plots/compare/roc.png").is_file()
+    page = (home / "plots/report/index.html").read_text(encoding="utf-8")
+    assert MODEL in page
+    assert not re.search(r">[^<]*\b(nan|inf|None)\b", page.partition("<script")[0])
     return json.loads((home / f"metrics/models/{MODEL}.json").read_text())["clean"]
 
 

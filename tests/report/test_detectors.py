@@ -8,16 +8,13 @@ import pandas as pd
 import pytest
 import yaml
 from support import ROOT
-from support.results import COST, DATA, NO_EPOCHS, learning, trained
+from support.results import COST, DATA, NO_EPOCHS, explained, learning, trained
 
 from facetell.common.errors import UserError
 from facetell.evaluation import predictions
 from facetell.evaluation.model_scores import model_scores
 from facetell.evaluation.perturbations import suite
 from facetell.evaluation.predictions import CONTROL
-from facetell.explain.survey.records import records
-from facetell.explain.trust.planted import METRICS
-from facetell.explain.trust.verdict import judge, with_beliefs
 from facetell.report.detectors import headline_of
 from pipeline import compare
 
@@ -31,49 +28,6 @@ FIGURES = ("roc", "det", "pr", "scores", "reliability", "robustness_auc", "robus
            "drops", "flips", "frequency", "learning")  # fmt: skip
 CURVES = ("roc", "det", "pr")
 BELIEVED = ("leaderboard_single", "agreement", "regions")
-
-
-def explained() -> dict:
-    """What the explain stage says of simplenet: one map beats what knows nothing, one does not."""
-    rows = []
-    for source, method, layer, rra in (
-        ("trained", "gradcam", "conv1", 0.8),
-        ("trained", "saliency", "input", 0.2),
-        ("untrained", "gradcam", "conv1", 0.1),
-        ("baseline", "centre", "input", 0.5),
-        ("baseline", "random", "input", 0.1),
-        ("baseline", "edges", "input", 0.15),
-    ):
-        row = {"source": source, "fakes": "single", "method": method, "layer": layer, "n": 20}
-        row |= {"persons": 12, "area": 0.1, "area_near": 0.2, "rra_elsewhere": 0.1}
-        for metric in METRICS:
-            row |= {metric: rra, f"{metric}_low": rra - 0.05, f"{metric}_high": rra + 0.05}
-        excess = rra - 0.1
-        rows.append(row | {"rra_excess": excess, "rra_excess_low": excess - 0.05,
-                           "rra_excess_high": excess + 0.05})  # fmt: skip
-    gate = {"accuracy_with": 0.96, "accuracy_without": 0.5, "passed": True}
-    board = pd.DataFrame(rows)
-    verdict = judge(board, "single", fakes=25, passed=20, gate=gate, titles={})
-    planted = {"gate": gate, "fakes_told": {"single": 20, "several": 0}}
-    planted |= {"verdicts": {"single": verdict.record()}}
-    planted |= {"leaderboard": records(with_beliefs(board, verdict))}
-    region = {"method": "saliency", "layer": "input", "class": "fake", "region": "nose"}
-    region |= {"n": 20, "persons": 12, "area": 0.1}
-    for name, value in (("share", 0.2), ("ratio", 2.0)):
-        region |= {name: value, f"{name}_low": 0.9 * value, f"{name}_high": 1.1 * value}
-    sentence = "saliency: simplenet looks at the nose; 20 fake images."
-    tau = {"measure": "road", "tau": 0.4, "low": 0.1, "high": 0.6, "maps": 2, "n": 9, "persons": 9}
-    trial = {"method": "gradcam", "layer": "conv1", "n": 9}
-    stable = trial | {"max_sensitivity": 0.1, "blur_change": 0.2, "margin_change": -1.0}
-    return {
-        "class_means": {"saliency": {"p": 0.01, "cells": 4, "cells_significant": 1}},
-        "regions": [region],
-        "what_to_look_for": [sentence],
-        "looks_at": [{"class": "fake", "sentence": sentence}],
-        "planted": planted,
-        "trials": {"images": 9, "agreement": [tau], "stability": [stable],
-                   "sanity": [trial | {"part": "conv1", "spearman": 0.05}]},
-    }  # fmt: skip
 
 
 def workspace(home, labels: np.ndarray) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 
 import copy
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +12,24 @@ from unittest.mock import patch
 
 import yaml
 from matplotlib.figure import Figure
+from PIL import Image
 
 from facetell.common import figure_style
 from facetell.common.errors import UserError
-from pipeline import audit, baseline, compare, explain, fetch, pack, predict, score, split, train
-from support import ROOT
+from pipeline import (
+    audit,
+    baseline,
+    compare,
+    explain,
+    fetch,
+    pack,
+    predict,
+    report,
+    score,
+    split,
+    train,
+)
+from support import ROOT, encoded
 
 MODEL, SIZE = "simplenet", 50  # px: the least that the network takes
 STAGES: dict[str, Callable[[], None]] = {
@@ -31,6 +45,7 @@ STAGES: dict[str, Callable[[], None]] = {
     "score": lambda: score.main(MODEL),
     "explain": lambda: explain.main(MODEL),
     "compare": compare.main,
+    "report": report.main,
 }
 SUITE = {"blur": {"sigma": [1]}, "flip": {}, "band_stop": {"band": [0, 1], "bands": 2}}
 
@@ -71,10 +86,10 @@ def of_folder(root: Path, **changes: Any) -> dict[str, Any]:
 
 def drawn(figure: Figure, path: str | Path, **options: Any) -> None:
     """In place of ``savefig``, which takes most of the time: everything is drawn, without layout,
-    and no picture is made of it."""
+    and the picture is a dot."""
     figure.set_layout_engine("none")
     figure.draw_without_rendering()
-    Path(path).write_bytes(b"drawn")
+    Path(path).write_bytes(encoded(Image.new("RGB", (1, 1))))
 
 
 @contextmanager
@@ -83,6 +98,8 @@ def inside(home: Path, parameters: Mapping[str, Any]) -> Iterator[None]:
     before = Path.cwd()
     home.mkdir(parents=True, exist_ok=True)
     (home / "params.yaml").write_text(yaml.safe_dump(dict(parameters), sort_keys=False))
+    shutil.copy(ROOT / "dvc.yaml", home)
+    shutil.copytree(ROOT / "plots/templates", home / "plots/templates", dirs_exist_ok=True)
     os.chdir(home)
     try:
         with patch.object(Figure, "savefig", drawn), patch.object(figure_style, "WRITERS", 1):
