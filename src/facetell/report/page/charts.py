@@ -41,7 +41,8 @@ def charts(found: Inputs, *tables: str) -> list[Chart]:
             if name and name not in taken:
                 drawn = figure(found.figures / f"compare/{name}.png", plot.title, alt)
                 taken.add(name)
-            made.append(Chart(plot.title, alt, specification(plot), plot.data, drawn))
+            spec = specification(plot) | {"description": alt}  # read out by screen readers
+            made.append(Chart(plot.title, alt, spec, plot.data, drawn))
     return made
 
 

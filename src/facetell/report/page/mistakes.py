@@ -28,9 +28,8 @@ def most_confident(found: Inputs, model: str) -> Mistake | None:
     rows = worst_mistakes(labels, margins, found.predictions[model].threshold)
     if not len(rows):
         return None
+    row = int(max(rows, key=lambda at: -margins[at] if labels[at] == 1 else margins[at]))
     chance = probabilities(found, model, margins)
-    wrong = np.where(labels == 1, 1 - chance, chance)
-    row = int(max(rows, key=lambda at: wrong[at]))
     return Mistake(row, str(found.test["id"].iloc[row]), bool(labels[row] == 1), float(chance[row]))
 
 

@@ -72,7 +72,7 @@ facetell.browser = (() => {
 
   function ordered(images) {
     const own = (image) => verdict(chosen(), image, variant());
-    const key = { sure: (image) => (own(image).right ? -1 : 1) * own(image).confidence, score: (image) => own(image).probability }[state.order];
+    const key = { sure: (image) => (data.labels[image] ? -1 : 1) * own(image).logit, score: (image) => own(image).logit }[state.order];
     if (!key) return images;
     return images.map((image) => [key(image), image]).sort((a, b) => b[0] - a[0]).map((pair) => pair[1]);
   }

@@ -16,7 +16,7 @@ facetell.images = (() => {
     const margin = model.threshold + distance / data.step;
     const probability = logistic(margin / model.temperature);
     return {
-      fake, probability, score: logistic(margin), threshold: logistic(model.threshold / model.temperature),
+      fake, probability, logit: margin / model.temperature, threshold: logistic(model.threshold / model.temperature),
       right: fake === (data.labels[image] === 1), confidence: fake ? probability : 1 - probability,
     };
   }
