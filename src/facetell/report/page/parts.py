@@ -90,7 +90,7 @@ def after(blocks: Iterable[Part], heading: str, more: Iterable[Part]) -> list[Pa
     return found + (list(more) if inside else [])
 
 
-def figure(path: Path, title: str, alt: str) -> Picture | None:
+def figure(path: Path, title: str, alt: str, quality: int = QUALITY) -> Picture | None:
     """A figure of a file, no wider than the page shows it; None where it was not drawn."""
     if not path.is_file():
         return None
@@ -99,7 +99,7 @@ def figure(path: Path, title: str, alt: str) -> Picture | None:
     if shown.width > WIDEST:
         height = round(shown.height * WIDEST / shown.width)
         shown = shown.resize((WIDEST, height), Image.Resampling.HAMMING)
-    return Picture(title, alt, data_uri(shown), shown.width, shown.height)
+    return Picture(title, alt, data_uri(shown, quality), shown.width, shown.height)
 
 
 def data_uri(image: Image.Image, quality: int = QUALITY) -> str:

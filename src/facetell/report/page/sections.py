@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The evidence: every section of the page below the first screen, in reading order."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pandas as pd
 
 from facetell.common.labels import CLASSES
@@ -21,13 +23,12 @@ from facetell.report.sections.differences import differences
 from facetell.report.sections.parts import leak, parts
 from facetell.report.sections.perturbed import FREQUENCIES, PERTURBED, perturbed_images
 
+LESS = 65  # WebP quality of figures of which there are some for each model
 LISTED = 20  # rows of a list of pairs
 OF_MODEL = {  # figures of the explain stage, and what each shows
-    "gradcam": "Grad-CAM of the first test images of each class and verdict",
     "class_means": "mean maps of fake and of real test images, and where they differ",
     "regions": "relevance by region of the face",
     "layers_fake": "one fake, by Grad-CAM at every layer",
-    "methods": "one fake, by every method",
 }
 
 
@@ -140,10 +141,14 @@ def _looks(found: Inputs) -> Section | None:
 
 def _of_model(found: Inputs, model: str) -> Group:
     folder = found.figures / "explain" / model
-    drawn = [
-        figure(folder / f"{name}.png", f"{what[0].upper()}{what[1:]}", f"{model}: {what}")
-        for name, what in OF_MODEL.items()
-    ]
+
+    def drawn_of(name: str) -> Picture | None:
+        what = OF_MODEL[name]
+        title = f"{what[0].upper()}{what[1:]}"
+        return figure(folder / f"{name}.png", title, f"{model}: {what}", LESS)
+
+    with ThreadPoolExecutor() as pool:  # Pillow works outside of Python's lock
+        drawn = list(pool.map(drawn_of, OF_MODEL))
     return Group(f"Maps of {model}", [picture for picture in drawn if picture])
 
 
