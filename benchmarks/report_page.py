@@ -2,7 +2,7 @@
 """How large the report is, and how long it takes, with so many models: those of this checkout are
 copied under other names into a folder of their own, in which the stage runs.
 
-    python benchmarks/report_page.py [15]
+    python -m benchmarks.report_page [15]
 """
 
 import os
@@ -29,9 +29,10 @@ def main(number: int) -> None:
             [sys.executable, "-m", "pipeline.report"], cwd=folder, check=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HOME / "src"), str(HOME)])},
         )  # fmt: skip
-        seconds = time.monotonic() - begun
+        seconds, work = time.monotonic() - begun, os.times()
         size = (Path(folder) / "plots/report/index.html").stat().st_size
-    print(f"{number} models: {size / 1e6:.1f} MB, {seconds:.0f} s")
+    busy = work.children_user + work.children_system
+    print(f"{number} models: {size / 1e6:.1f} MB, {seconds:.0f} s, of the processor {busy:.0f} s")
 
 
 def workspace(home: Path, number: int) -> None:

@@ -107,6 +107,7 @@ def render(template: str, scripts: list[str], *, vega: bool = False, **values: A
         style=Markup(asset("page.css")),
         scripts=[Markup(text) for text in code],
         policy=_policy(code),
+        vega=vega,
         version=__version__,
         **values,
     )

@@ -8,6 +8,7 @@ from typing import Any
 from facetell.explain.trust.verdict import Belief, stored
 from facetell.images.spectra import NETWORK
 from facetell.report.markdown import ABSENT
+from facetell.report.page.claims.looks import named
 from facetell.report.page.inputs import Inputs
 
 
@@ -45,7 +46,7 @@ def scoreboard(found: Inputs) -> Scoreboard:
     clean = {model: one["clean"] for model, one in found.scores.items()}
     name = "auc" if all("auc" in one for one in clean.values()) else "accuracy"
     lows = [one.get("interval", {}).get(name, [one[name]])[0] for one in clean.values()]
-    axis = (min(0.5, int(min(lows) * 10) / 10), 1.0)
+    axis = (min(int(min(lows) * 10) / 10, 0.9), 1.0)
     order = sorted(clean, key=lambda model: -clean[model][name])
     rows = [_row(found, model, name, axis) for model in order]
     return Scoreboard(
@@ -62,7 +63,7 @@ def _row(found: Inputs, model: str, name: str, axis: tuple[float, float]) -> Row
     if len(generators) > 1:
         worst = min(generators, key=lambda n: (
             generators[n]["accuracy_fake"], generators[n].get("auc", 1)))  # fmt: skip
-        generator = f"{worst} ({generators[worst]['accuracy_fake']:.0%} found)"
+        generator = f"{worst}, {generators[worst]['accuracy_fake']:.0%}"
     return Row(
         model=model,
         best=model == found.best,
@@ -71,7 +72,7 @@ def _row(found: Inputs, model: str, name: str, axis: tuple[float, float]) -> Row
         limits=f"[{limits[0]:.3f}, {limits[1]:.3f}]" if limits else "",
         places=tuple(_place(v, axis) for v in (clean[name], *limits)) if limits else None,  # type: ignore[arg-type]
         accuracy=f"{100 * clean['accuracy']:.1f}%",
-        worst=f"{hard['worst']} ({hard['auc_worst']:.3f})" if hard else ABSENT,
+        worst=f"{hard['worst']}, {hard['auc_worst']:.3f}" if hard else ABSENT,
         generator=generator,
         believed=_believed(found.explained.get(model, {})),
     )  # fmt: skip
@@ -85,9 +86,8 @@ def _believed(facts: Mapping[str, Any]) -> str:
     """The best believed map and its reach, in a few words."""
     if "planted" not in facts:
         return ABSENT
-    for verdict in stored(facts["planted"]).values():
+    for kind, verdict in stored(facts["planted"]).items():
         if verdict.believed and verdict.best is not None:
             reach = "all" if verdict.scope == Belief.GENERAL else f"{verdict.passed}"
-            where = f"{verdict.best['method']} at {verdict.best['layer']}"
-            return f"{where}, on {reach} of {verdict.fakes} fakes"
+            return f"{named(verdict)}, on {reach} of {verdict.fakes} {kind}-artefact fakes"
     return "none"

@@ -23,7 +23,7 @@ facetell.browser = (() => {
     ...data.facets.map((part) => [part.key, part.title[0].toUpperCase() + part.title.slice(1), { ...any, ...Object.fromEntries(part.values.filter(Boolean).map((value) => [value, value])) }]),
     ["confidence", "Sure of its verdict", { ...any, ...BANDS }],
     ["variant", "Perturbation", Object.fromEntries(variants.map((name) => [name, name === "clean" ? "none" : name]))],
-    ["order", "Order", { "": "as in the set", sure: "most confident mistakes first", score: "highest P(fake) first" }],
+    ["order", "Order", { "": "as in the set", sure: "surest mistakes first", score: "P(fake), falling" }],
   ];
   const defaults = { model: facetell.images.data.best, variant: "clean" };
   let state = {}, found = [];

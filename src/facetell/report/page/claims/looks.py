@@ -62,7 +62,7 @@ def _believed(best: str, planted: dict[str, dict[str, Verdict]]) -> list[Said]:
                 "belief", WITH_TRUTH, loud=True,
             )
         ]  # fmt: skip
-    texts = [f"Believe **{_map(one)}**{_score(one)}: {_reach(one, kind)}"
+    texts = [f"Believe **{named(one)}**{_score(one)}: {_reach(one, kind)}"
              for kind, one in good.items()]  # fmt: skip
     none = [kind for kind in verdicts if kind not in good]
     if none:
@@ -70,7 +70,8 @@ def _believed(best: str, planted: dict[str, dict[str, Verdict]]) -> list[Said]:
     return [Said(text, "belief", WITH_TRUTH) for text in texts]
 
 
-def _map(verdict: Verdict) -> str:
+def named(verdict: Verdict) -> str:
+    """The best map in words."""
     assert verdict.best is not None
     method, layer = verdict.best["method"], verdict.best["layer"]
     title = verdict.titles.get(method) or (METHODS[method].title if method in METHODS else method)
@@ -81,7 +82,7 @@ def _score(verdict: Verdict) -> str:
     best: Any = verdict.best
     return (
         f" (it finds {best['score']:.2f} [{best['low']:.2f}, {best['high']:.2f}] of what was "
-        f"planted, guessing at most {best['rival']:.2f})"
+        f"planted; guessing finds at most {best['rival']:.2f})"
     )
 
 
