@@ -104,7 +104,7 @@ def render(template: str, scripts: list[str], *, vega: bool = False, **values: A
     if vega:
         code.insert(0, _script(_vega()))
     return environment.get_template(template).render(
-        style=Markup(asset("page.css")),
+        style=Markup(asset("report.css")),
         scripts=[Markup(text) for text in code],
         policy=_policy(code),
         vega=vega,
