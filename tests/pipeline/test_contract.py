@@ -43,7 +43,7 @@ def test_repro_rebuilds_everything(clone):
                   "explain@simplenet", "compare", "report"):  # fmt: skip
         assert f"Running stage '{stage}'" in said
     page = clone / "plots/report/index.html"
-    assert page.resolve().as_uri() in said.splitlines()[-6:]
+    assert page.resolve().as_uri() in said.splitlines()
     assert b"swin" in page.read_bytes()
     assert len(read(clone / METRICS)) == 12
     found = read(clone / "metrics/models/swin.json")
