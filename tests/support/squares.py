@@ -71,6 +71,7 @@ def square_images(home: Path) -> tuple[Images, pd.DataFrame]:
     table["path"] = table["id"] + ".png"
     table["sha256"] = [hashlib.sha256(files[path]).hexdigest() for path in table["path"]]
     table = table.assign(set="set", platform=PRESOCIAL, laundered=False, regions="", split="test")
+    table["generator"] = table["label"].map({0: "", 1: "squares"})
     with open_archive(write_zip(home / "raw.zip", files)) as archive:
         pack(table, {"set": archive}, home / "test.arrow")
     return Images(Packed(home / "test.arrow"), SIZE), table
