@@ -89,17 +89,12 @@ def facts(home: Path) -> dict[str, dict]:
     return {m: json.loads((home / f"metrics/explain/{m}.json").read_text()) for m in MODELS}
 
 
-def figures(explained: dict[str, dict], monkeypatch) -> dict[str, str]:
+def figures(explained: dict[str, dict]) -> dict[str, str]:
     """What compare draws of these models: names, and all words of each figure."""
-    kept = {}
-
-    def keep(figure, path) -> None:
-        texts = [text.get_text() for text in figure.findobj(match=Text)]
-        kept[Path(path).name] = " ".join(" ".join(texts).split())
-
-    monkeypatch.setattr(compare, "save", keep)
-    compare.draw_explained(explained)
-    return kept
+    return {
+        name: " ".join(" ".join(t.get_text() for t in figure.findobj(match=Text)).split())
+        for name, figure in compare.drawn_explained(explained)
+    }
 
 
 def test_the_stage_stores_how_far_maps_can_be_believed(home):
@@ -114,10 +109,10 @@ def test_the_stage_stores_how_far_maps_can_be_believed(home):
     assert "only on the 9 of 12 fakes (75%)" in said["claim"]
 
 
-def test_no_figure_believes_more_than_the_stage_did(home, monkeypatch):
+def test_no_figure_believes_more_than_the_stage_did(home):
     """The verdict passes through the files: what is drawn follows it, and nothing else."""
     every = facts(home)
-    kept = figures(every, monkeypatch)
+    kept = figures(every)
     assert set(kept) == {"leaderboard_single", "leaderboard_several", "regions", "agreement"}
     single = kept["leaderboard_single"]
     assert "believed on all 12 fakes" in single
@@ -128,7 +123,7 @@ def test_no_figure_believes_more_than_the_stage_did(home, monkeypatch):
     for row in every["general"]["planted"]["leaderboard"]:
         if "belief" in row:
             row["belief"] = "none"
-    single = figures(every, monkeypatch)["leaderboard_single"]
+    single = figures(every)["leaderboard_single"]
     assert "believed on all 12 fakes" not in single
     assert "not believed" in single
 
