@@ -6,6 +6,7 @@ through the reading of ``facetell explain``.
 """
 
 import io
+import re
 import struct
 import tracemalloc
 import zlib
@@ -406,7 +407,7 @@ def tiff(strip: bytes, copies: int = 1, side: int = 32) -> bytes:
 def test_strips_of_a_tiff_that_stand_for_gigabytes_are_neither_kept_nor_gone_through():
     grey = bytes(range(256)) * 4
     np.testing.assert_array_equal(decode(tiff(zlib.compress(grey)))[..., 0].ravel(), list(grey))
-    bomb = tiff(zlib.compress(grey + bytes(300_000_000)))
+    bomb = tiff(zlib.compress(grey + bytes(60_000_000)))
     tracemalloc.start()
     with pytest.raises(Unusable, match="more than its pixels"):
         decode(bomb)
@@ -414,3 +415,14 @@ def test_strips_of_a_tiff_that_stand_for_gigabytes_are_neither_kept_nor_gone_thr
     tracemalloc.stop()
     with pytest.raises(Unusable, match="lie on each other"):
         decode(tiff(zlib.compress(grey), copies=5_000))
+
+
+def test_a_jpeg_of_endless_scans_is_refused_before_it_is_decoded():
+    """Each scan is a decoding of the whole picture, and may take a few bytes of the file."""
+    data = encoded(photo(), "JPEG", progressive=True)
+    starts = [at.start() for at in re.finditer(rb"\xff\xda", data)]
+    assert 5 < len(starts) < 20
+    assert decode(data).shape == (80, 96, 3)
+    last = data[starts[-1] : -2]
+    with pytest.raises(Unusable, match="more than 100 scans"):
+        decode(data[:-2] + 100 * last + END)
