@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from support import built, folder_entries, separable
+from support.browser import browser, visit  # noqa: F401  (fixtures)
 
 from facetell.common.labels import SPLITS
 from facetell.images.archive import open_archive

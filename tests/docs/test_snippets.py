@@ -5,7 +5,9 @@ import shutil
 import sys
 import types
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import httpx
 import matplotlib.pyplot as plt
 import pytest
 import timm.models._registry as timm_registry
@@ -15,6 +17,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from support import ROOT
 from support.pages import BLOCKS, PAGES
+from support.serving import client
 from sybil import Document
 from sybil.parsers.markdown import PythonCodeBlockParser
 
@@ -41,8 +44,18 @@ def registries(monkeypatch):
         timm_registry._model_entrypoints.pop(name, None)
 
 
+@pytest.fixture
+def server(workspace, monkeypatch):
+    """What a page sends to a server goes to one inside this process."""
+    with client([workspace / "models/resnet50.safetensors"]) as inside:
+        monkeypatch.setattr(
+            httpx, "post", lambda url, **sent: inside.post(urlsplit(url).path, **sent)
+        )
+        yield
+
+
 @pytest.mark.parametrize("page", WITH_PYTHON)
-def test_python(page, workspace, registries, monkeypatch):
+def test_python(page, workspace, registries, server, monkeypatch):
     monkeypatch.chdir(workspace)
     document = Document.parse(str(ROOT / page), PythonCodeBlockParser())
     document.namespace["__name__"] = MODULE
@@ -56,7 +69,7 @@ def test_python(page, workspace, registries, monkeypatch):
 def test_python_is_found_on_every_page_that_has_it():
     assert WITH_PYTHON == [
         "docs/design.md", "docs/detectors.md", "docs/evaluation.md", "docs/explanations.md",
-        "docs/perturbations.md", "docs/photos.md", "docs/quickstart.md",
+        "docs/perturbations.md", "docs/photos.md", "docs/quickstart.md", "docs/serve.md",
     ]  # fmt: skip
     assert [page for page in PAGES if ">>> " in page.read_text(encoding="utf-8")] == []
 

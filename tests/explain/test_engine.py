@@ -368,3 +368,36 @@ def test_zeros_and_overflow_have_a_status():
         model[0].bias.fill_(1e308)
         model[4].weight[1] *= 1e10
     assert list(explain(model, images).status["gradcam"]["1"]) == ["not finite"] * 2
+
+
+@pytest.mark.parametrize("key", ["simplenet", "resnet50", "vit", "swin", "densenet121"])
+@pytest.mark.parametrize("where", ["all", "default"])
+def test_without_saliency_the_maps_are_the_same_to_the_bit(key, where):
+    model, images = detector(key), pixels(2)
+    whole = explain(model, images, methods=AT_LAYERS, layers=where)
+    short = explain(model, images, methods=AT_LAYERS, layers=where, saliency=False)
+    assert short.saliency.shape == (2, 0, 0)
+    np.testing.assert_array_equal(short.margin, whole.margin)
+    for method, by_layer in whole.maps.items():
+        for layer, maps in by_layer.items():
+            np.testing.assert_array_equal(short.maps[method][layer], maps)
+            assert (short.status[method][layer] == whole.status[method][layer]).all()
+
+
+def test_without_saliency_nothing_is_computed_backwards_before_the_first_layer():
+    model, images = detector("simplenet"), pixels(1)
+    seen = []
+    handle = model.network.conv1.register_forward_hook(
+        lambda module, args, output: seen.append(output.requires_grad)
+    )
+    for saliency in (True, False):
+        explain(model, images, layers="conv3", saliency=saliency)
+    handle.remove()
+    assert seen == [True, False]
+
+
+def test_without_saliency_methods_of_the_input_still_have_their_gradient():
+    model, images = detector("simplenet"), pixels(1)
+    short = explain(model, images, methods=["saliency", "gradcam"], saliency=False)
+    np.testing.assert_array_equal(short.maps["saliency"]["input"], explain(model, images).saliency)
+    assert explain(model, images, methods="activation", saliency=False).margin.shape == (1,)

@@ -6,7 +6,9 @@ through the reading of ``facetell explain``.
 """
 
 import io
+import re
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -384,3 +386,43 @@ def test_an_explained_photo_needs_no_ending(tmp_path: Path):
     path = tmp_path / "face"
     path.write_bytes(encoded(photo(), "JPEG"))
     assert read_photo(path).pixels.shape == (80, 96, 3)
+
+
+def tiff(strip: bytes, copies: int = 1, side: int = 32) -> bytes:
+    """A grey deflated TIFF, ``side`` px, whose strips all have the same place in the file."""
+    header, entries = 8, 9
+    lists = header + 2 + entries * 12 + 4
+    start = lists + 8 * copies
+    place = [start, len(strip)] if copies == 1 else [lists, lists + 4 * copies]
+    tags = [
+        (256, 1, side), (257, 1, side), (258, 1, 8), (259, 1, 8), (262, 1, 1),
+        (273, copies, place[0]), (277, 1, 1), (278, 1, side), (279, copies, place[1]),
+    ]  # fmt: skip
+    table = b"".join(struct.pack("<HHII", tag, 4, count, value) for tag, count, value in tags)
+    many = struct.pack(f"<{copies}I", *[start] * copies)
+    many += struct.pack(f"<{copies}I", *[len(strip)] * copies)
+    return struct.pack("<2sHIH", b"II", 42, 8, entries) + table + bytes(4) + many + strip
+
+
+def test_strips_of_a_tiff_that_stand_for_gigabytes_are_neither_kept_nor_gone_through():
+    grey = bytes(range(256)) * 4
+    np.testing.assert_array_equal(decode(tiff(zlib.compress(grey)))[..., 0].ravel(), list(grey))
+    bomb = tiff(zlib.compress(grey + bytes(60_000_000)))
+    tracemalloc.start()
+    with pytest.raises(Unusable, match="more than its pixels"):
+        decode(bomb)
+    assert tracemalloc.get_traced_memory()[1] < 20e6
+    tracemalloc.stop()
+    with pytest.raises(Unusable, match="lie on each other"):
+        decode(tiff(zlib.compress(grey), copies=5_000))
+
+
+def test_a_jpeg_of_endless_scans_is_refused_before_it_is_decoded():
+    """Each scan is a decoding of the whole picture, and may take a few bytes of the file."""
+    data = encoded(photo(), "JPEG", progressive=True)
+    starts = [at.start() for at in re.finditer(rb"\xff\xda", data)]
+    assert 5 < len(starts) < 20
+    assert decode(data).shape == (80, 96, 3)
+    last = data[starts[-1] : -2]
+    with pytest.raises(Unusable, match="more than 100 scans"):
+        decode(data[:-2] + 100 * last + END)

@@ -18,6 +18,7 @@ from facetell.app.commands.export import export
 from facetell.app.commands.models import models
 from facetell.app.commands.predict import predict
 from facetell.app.commands.report import report
+from facetell.app.commands.serve import serve
 from facetell.common.errors import in_words, print_anything
 
 USAGE = 2  # exit status of arguments that are not understood
@@ -31,7 +32,8 @@ app = typer.Typer(
     help="Judge photos of faces with a trained detector, or a data set before one is trained.",
     epilog="Exit status: 0 done, 1 an error (one line says what to do), 2 wrong arguments.",
 )
-for command in (predict, explain, models, report, experiments, compare, audit, export, card):
+COMMANDS = (predict, explain, serve, models, report, experiments, compare, audit, export, card)
+for command in COMMANDS:
     app.command()(command)
 
 

@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from scipy.special import expit
 
@@ -58,10 +59,17 @@ def predicted(detector: Detector, photos: Sequence[Photo]) -> list[Prediction]:
     device = next(detector.buffers()).device
     with evaluating(detector), torch.inference_mode():
         margins = to_numpy(margin_of(detector, to_unit(seen, device)))
+    return interpreted(card, photos, seen.numpy(), margins)
+
+
+def interpreted(
+    card: Card, photos: Sequence[Photo], seen: np.ndarray, margins: np.ndarray
+) -> list[Prediction]:
+    """What margins (N,) mean for photos of which the network saw ``seen``, uint8 (N, 3, S, S)."""
     familiar = Familiarity.of(card.familiar)
     sizes = [(photo.width, photo.height) for photo in photos]
     unknown = [Novelty(float("nan"), ())] * len(photos)
-    novelties = unknown if familiar is None else familiar.novelties(sizes, seen.numpy())
+    novelties = unknown if familiar is None else familiar.novelties(sizes, seen)
     return [
         _prediction(photo, float(margin), card, novelty)
         for photo, margin, novelty in zip(photos, margins, novelties, strict=True)

@@ -18,7 +18,7 @@ from facetell.explain.methods import (  # noqa: F401  (each registers its method
     guided,
     perturbing,
 )
-from facetell.explain.methods.one_pass import saliency
+from facetell.explain.methods.one_pass import saliency as saliency_of
 from facetell.explain.registry import METHODS, Method, Task, methods_named
 from facetell.explain.shared_pass import Judged, Pass, to_numpy
 from facetell.explain.subject import Subject, checked, sign_of, untouched
@@ -35,6 +35,7 @@ def explain(
     batch_size: int = 32,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     seed: int = 0,
+    saliency: bool = True,
 ) -> Explanation:
     """Explain the margin of each image by any number of methods.
 
@@ -52,6 +53,8 @@ def explain(
     batch_size : images in a forward pass, which is what bounds the memory.
     options : arguments of single methods, such as ``{"smoothgrad": {"samples": 10}}``.
     seed : of methods that draw; the draws do not depend on where in the batch an image stands.
+    saliency : False leaves out the saliency beside the maps (it is then (B, 0, 0)), and with it the
+        backward pass from the first of the layers to the images, which most of the time goes to.
 
     >>> from facetell.models import build
     >>> network = build("simplenet", image_size=64)
@@ -77,7 +80,7 @@ def explain(
         wanted = resolve(subject, layers, images)
         refuse(subject, chosen, wanted, images)
         for chunk in images.split(batch_size):
-            shared = Pass(subject, chunk, wanted, chosen)
+            shared = Pass(subject, chunk, wanted, chosen, to_input=saliency)
             margin, gradient = shared.run(sign)
             for method in chosen:
                 if not method.one_pass:
@@ -86,7 +89,7 @@ def explain(
                     titles[method.name] = task.title or method.title
             parts.append(shared.results)
             margins.append(to_numpy(margin))
-            pixels.append(to_numpy(saliency(chunk, gradient)))
+            pixels.append(_saliency(chunk, gradient if saliency else None))
     return Explanation(
         target,
         *_gathered(parts, chosen, list(wanted), relu),
@@ -155,6 +158,13 @@ def _separate(
             status = np.where((status == "ok") & (said != ""), said, status)
         results[method.name, layer] = Judged(to_numpy(maps), status)
     return results
+
+
+def _saliency(images: torch.Tensor, gradient: torch.Tensor | None) -> np.ndarray:
+    """(B, H, W); (B, 0, 0) without a gradient."""
+    if gradient is None:
+        return np.zeros((len(images), 0, 0), np.float32)
+    return to_numpy(saliency_of(images, gradient))
 
 
 def _gathered(

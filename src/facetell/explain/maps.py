@@ -27,7 +27,7 @@ class Explanation:
     maps : ``maps[method][layer]`` (B, h, w) at the layer's own resolution, float32 (float64 for
         float64 images), before a method's closing ReLU unless that was asked for.
     status : ``status[method][layer]`` (B,) of str: "ok", or why the map is not to be believed.
-    saliency : (B, H, W) >= 0, whatever the methods.
+    saliency : (B, H, W) >= 0, whatever the methods; (B, 0, 0) where it was not wanted.
     margin : (B,) fake logit - real logit, whatever the target.
     titles : for each method its name in words, as a figure should print it.
 

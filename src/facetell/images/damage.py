@@ -19,6 +19,8 @@ PNG = b"\x89PNG\r\n\x1a\n"
 OF_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 EXIF = b"eXIf"
 DEFLATED, JPEG = (8, 32946), 7  # compressions of TIFF
+PIECE = 1 << 20  # bytes that are decompressed at once: a few may stand for gigabytes
+DEEPEST = 8  # bytes of a sample
 OFFSETS, COUNTS, JPEG_TABLES = (273, 324), (279, 325), 347  # tags of strips and of tiles
 
 
@@ -91,8 +93,8 @@ def _png(image: Image.Image, data: bytes) -> str:
     for kind, body, _ in _chunks(data):
         if kind == b"IHDR":
             header = body
-        while kind == b"IDAT" and body and not stream.eof:
-            size += len(stream.decompress(body, 1 << 20))
+        while kind == b"IDAT" and body and not stream.eof and size < _size(header):
+            size += len(stream.decompress(body, PIECE))
             body = stream.unconsumed_tail
     return "rows are missing" if size < _size(header) else ""
 
@@ -116,15 +118,32 @@ def _tiff(image: Image.Image, data: bytes) -> str:
     tables = tags.get(JPEG_TABLES, b"")
     places = next((tags[tag] for tag in OFFSETS if tag in tags), ())
     counts = next((tags[tag] for tag in COUNTS if tag in tags), ())
+    if sum(counts) > len(data):
+        return "strips of a TIFF lie on each other"
+    room = image.width * image.height * DEEPEST * max(4, len(image.getbands())) + PIECE
     for at, count in zip(places, counts, strict=False):
         strip = data[at : at + count]
         if kind in DEFLATED:
-            try:
-                zlib.decompress(strip)
-            except zlib.error as error:
-                return f"strip of a TIFF: {error}"
+            size, said = _inflated(strip, room)
+            room -= size
+            if said:
+                return f"strip of a TIFF: {said}"
         elif kind == JPEG:
             whole = tables[:-2] + strip[2:] if tables else strip
             if said := jpeg_damage.damage(whole):
                 return said
     return ""
+
+
+def _inflated(data: bytes, most: int) -> tuple[int, str]:
+    """Bytes that a deflated strip stands for, and what is wrong with it; nothing of it is kept."""
+    stream, size = zlib.decompressobj(), 0
+    try:
+        while data and not stream.eof:
+            size += len(stream.decompress(data, PIECE))
+            if size > most:
+                return size, "more than its pixels"
+            data = stream.unconsumed_tail
+    except zlib.error as error:
+        return size, str(error)
+    return size, "" if stream.eof else "incomplete or truncated stream"

@@ -10,6 +10,7 @@ consequence. The content says what an image is; its name does not matter.
 
 import hashlib
 import io
+import re
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 LARGEST = 50_000_000  # pixels: beyond it an image is taken for a decompression bomb
 ORIENTATION = 0x0112  # the EXIF tag
+MOST_SCANS = 100  # of a JPEG; progressive ones have about ten
 SMALLEST = 16  # pixels on the shorter side
 
 # Annex K of the JPEG standard: the luminance table from which encoders scale by quality
@@ -37,6 +39,7 @@ _LUMINANCE = np.array(
 )
 
 
+_SCAN = re.compile(rb"\xff\xda\x00[\x08\x0a\x0c\x0e]")  # how a scan of 1 to 4 components begins
 _SUBSAMPLINGS = {  # by the sampling factors of luma (across, down), chroma having 1 and 1
     (1, 1): "4:4:4",
     (2, 1): "4:2:2",
@@ -64,6 +67,14 @@ class Unusable(Exception):
     """Why an image was set aside, in a few words."""
 
 
+class NotAnImage(Unusable):
+    """It is no image, or of a format that is not known."""
+
+
+class TooLarge(Unusable):
+    """It has more pixels than are decoded."""
+
+
 @dataclass(frozen=True)
 class FileProperties:
     """What the file says of itself; width and height in pixels once upright.
@@ -83,8 +94,10 @@ class FileProperties:
     exif: bool
 
 
-def decode(data: bytes) -> np.ndarray:
+def decode(data: bytes, largest: int = LARGEST) -> np.ndarray:
     """Decode to upright RGB, uint8 (height, width, 3); transparency is laid on white.
+
+    An image of more than ``largest`` pixels is refused before any of it is decoded.
 
     Raises
     ------
@@ -96,7 +109,9 @@ def decode(data: bytes) -> np.ndarray:
     >>> decode(buffer.getvalue()).shape
     (30, 40, 3)
     """
-    return np.array(_upright_rgb(_open(data), data))  # a copy: torch wants memory that it may write
+    return np.array(
+        _upright_rgb(_open(data, largest), data)
+    )  # a copy: torch wants memory that it may write
 
 
 def decode_inspected(data: bytes) -> np.ndarray:
@@ -181,20 +196,22 @@ def jpeg_quality(table: list[int]) -> int:
     return int(qualities[distance.argmin()])
 
 
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes, largest: int = LARGEST) -> Image.Image:
     if not data:
-        raise Unusable("empty file")
+        raise NotAnImage("empty file")
     try:
         image = _identified(data)
     except Image.DecompressionBombError as error:
-        raise Unusable("too large: more pixels than Pillow opens") from error
+        raise TooLarge("too large: more pixels than Pillow opens") from error
     except Exception as error:
         seems = _seems(data)
-        raise Unusable(
+        raise NotAnImage(
             "not an image, or of an unknown format" + (f" ({seems})" if seems else "")
         ) from error
-    if image.width * image.height > LARGEST:
-        raise Unusable(f"too large: {image.width}x{image.height} px")
+    if image.format == "JPEG" and len(_SCAN.findall(data)) > MOST_SCANS:
+        raise Unusable(f"broken: more than {MOST_SCANS} scans, each of which takes a decoding")
+    if image.width * image.height > largest:
+        raise TooLarge(f"too large: {image.width}x{image.height} px")
     if min(image.size) < SMALLEST:
         raise Unusable(f"too small: {image.width}x{image.height} px")
     return image

@@ -119,12 +119,17 @@ def draw_values(axis: Axes, example: Example, map_: np.ndarray, scale: Scale) ->
     size = example.image.shape[0]
     wide = enlarge(map_, size)
     if scale.signed:
-        colours = plt.get_cmap(DIVERGING)(scale.norm(wide))[..., :3]
-        grey = example.image.mean(axis=2, keepdims=True) / 255
-        axis.imshow(colours * (0.45 + 0.55 * grey), interpolation=resampling(size))
+        axis.imshow(tinted(wide, example.image, scale), interpolation=resampling(size))
     else:
         axis.imshow(wide, cmap=SEQUENTIAL, norm=scale.norm, interpolation=resampling(size))
     outline(axis, example)
+
+
+def tinted(wide: np.ndarray, image: np.ndarray, scale: Scale) -> np.ndarray:
+    """Signed values (S, S) as colours over the darkened image, uint8 (S, S, 3): RGB in [0, 1]."""
+    colours = plt.get_cmap(DIVERGING)(scale.norm(wide))[..., :3]
+    grey = image.mean(axis=2, keepdims=True) / 255
+    return np.asarray(colours * (0.45 + 0.55 * grey))
 
 
 def resampling(size: int) -> str:
