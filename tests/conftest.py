@@ -2,11 +2,8 @@
 """Settings and fixtures of all tests; what they make things with is in tests/support."""
 
 import os
-import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
@@ -17,9 +14,6 @@ from support.browser import browser, visit  # noqa: F401  (fixtures)
 from facetell.common.labels import SPLITS
 from facetell.images.archive import open_archive
 from facetell.images.packing import pack
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
 
 # two test processes share the cores: with more threads each they would only wait for each other
 torch.set_num_threads(1)
@@ -44,22 +38,6 @@ def packed_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
             part = manifest[manifest["split"] == split]
             pack(part, {"folder": archive}, home / f"{split}.arrow")
     return home
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator["Browser"]:
-    """One Chromium for all tests: that of the system, else the one that Playwright has installed.
-    Each test opens a context of its own."""
-    from playwright.sync_api import Error, sync_playwright
-
-    ours = shutil.which("chromium") or shutil.which("chromium-browser")
-    with sync_playwright() as play:
-        try:
-            found = play.chromium.launch(executable_path=ours, args=["--no-sandbox"])
-        except Error as error:
-            pytest.skip(f"no browser: install chromium, or playwright install chromium ({error})")
-        yield found
-        found.close()
 
 
 @pytest.fixture
