@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from scipy.special import expit
+from skimage import data
 from support.detectors import saved
 
 import facetell.app.photo as photo
@@ -215,3 +216,16 @@ def test_a_photo_that_may_not_be_read_is_one_line(weights, face, capsys, monkeyp
     monkeypatch.setattr(Path, "read_bytes", refuse)
     assert main(["explain", str(weights), str(face)]) == 1
     assert f"cannot read {face}: Permission denied; get the right to it" in capsys.readouterr().err
+
+
+def test_each_face_of_a_photo_is_explained(weights, capsys):
+    """A portrait in the public domain."""
+    Image.fromarray(data.astronaut()).save("portrait.png")
+    assert main(["explain", str(weights), "portrait.png", "--crop"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("portrait.png, face 1: ")
+    assert "how faces lie in the training images is not known" in said.err
+    assert Image.open("portrait_face1_explained.png").size[0] > 600
+    Image.fromarray(data.coffee()).save("coffee.png")
+    assert main(["explain", str(weights), "coffee.png", "--crop"]) == 1
+    assert "coffee.png: no face is found" in capsys.readouterr().err

@@ -3,7 +3,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,9 @@ from facetell.explain import INPUT, METHODS, defined_methods, explain
 from facetell.explain.registry import methods_named
 from facetell.explain.subject import device_of
 from facetell.explain.survey.examples import Example, examples
+from facetell.images.faces import aligned_faces, caution
 from facetell.images.loading import fit, to_unit
-from facetell.images.photos import read_photo
+from facetell.images.photos import Photo, read_photo
 from facetell.models.detector import Detector
 from facetell.report.figures.layers import every_layer
 from facetell.report.figures.sheets import methods_side_by_side
@@ -32,10 +33,21 @@ LONGEST_STEM = 180  # bytes of a photo's name in that of its figure; systems tak
 
 
 @dataclass(frozen=True)
-class Explained:
-    """Where the figure is, and the verdicts on the photo: first clean, then blurred if asked."""
+class Shown:
+    """What is explained: a photo, or a face in it. ``stem`` begins the name of its figure."""
 
-    path: Path
+    name: str
+    title: str
+    stem: str
+    photo: Photo
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Where the figure is, and the verdicts on the photo, or on one face in it: first clean, then
+    blurred if asked."""
+
+    name: str
     prediction: Prediction
     target: Path
     rows: list[Example]
@@ -44,7 +56,7 @@ class Explained:
         """A verdict a line, with P(fake) and the threshold that it was compared with."""
         first, *others = self.rows
         limit = self.prediction.threshold
-        lines = [f"{printable(self.path)}: {first.verdict}, P(fake) {first.score:.3f} "
+        lines = [f"{printable(self.name)}: {first.verdict}, P(fake) {first.score:.3f} "
                  f"(fake from {limit:.3f} on)"]  # fmt: skip
         lines += [f"  {row.name}: {row.verdict}, P(fake) {row.score:.3f}" for row in others]
         return [*lines, f"  figure: {printable(self.target)}"]
@@ -58,6 +70,7 @@ def explain_photos(
     layers: Sequence[str] = (),
     out: Path | None = None,
     blurred: bool = False,
+    crop: bool = False,
 ) -> Iterator[Explained]:
     """Explain each photo and write its figure: every layer of one method, or methods side by side.
 
@@ -69,6 +82,7 @@ def explain_photos(
     out : the figure; with several photos, each photo's name is appended. By default
         PHOTO_explained.png in the working folder.
     blurred : also show maps and verdicts after Gaussian blur.
+    crop : find the faces, and explain each of them, cut out as the training images were.
 
     Raises
     ------
@@ -76,10 +90,12 @@ def explain_photos(
         methods and targets are checked before the first figure is written.
     """
     named = [] if list(methods) == ["all"] else [m.name for m in methods_named(methods)]
-    targets = _targets(photos, out)
     detector = Detector.load(weights).to(device())
-    read = [read_photo(path) for path in photos]
-    seen = [fit(photo.pixels, detector.card.image_size)[None] for photo in read]
+    frame = detector.card.frame
+    shown = [one for path in photos for one in _shown(path, frame, crop=crop)]
+    targets = _targets([one.stem for one in shown], out)
+    seen = [fit(one.photo.pixels, detector.card.image_size)[None] for one in shown]
+    cautions = [words] if crop and (words := caution(frame)) else []
     names = named or _cheap(detector, to_unit(seen[0], device_of(detector)))
     by_layer = len(names) == 1 and METHODS[names[0]].of_layers
     wanted = list(layers) or (["all"] if by_layer else ["default"])
@@ -89,28 +105,45 @@ def explain_photos(
             "name one layer, or take one method of layers"
         )
     sigmas = () if not blurred else SIGMAS if by_layer else SIGMAS[-1:]
-    for path, photo, pixels, target in zip(photos, read, seen, targets, strict=True):
-        rows = _rows(detector, pixels, path.name, names, wanted, sigmas)
-        save(_figure(rows, names, by_layer, weights.stem, path.name), target)
-        yield Explained(path, predicted(detector, [photo])[0], target, rows)
+    for one, pixels, target in zip(shown, seen, targets, strict=True):
+        rows = _rows(detector, pixels, one.title, names, wanted, sigmas)
+        save(_figure(rows, names, by_layer, weights.stem, one.title), target)
+        (said,) = predicted(detector, [one.photo])
+        said = replace(said, unlike=(*cautions, *said.unlike))
+        yield Explained(one.name, said, target, rows)
 
 
-def _targets(photos: Sequence[Path], out: Path | None) -> list[Path]:
-    """A file for each photo."""
+def _shown(path: Path, frame: str | None, *, crop: bool) -> list[Shown]:
+    photo = read_photo(path)
+    if not crop:
+        return [Shown(str(path), path.name, path.stem, photo)]
+    return [
+        Shown(
+            f"{path}, face {at}",
+            f"{path.name}, face {at}",
+            f"{path.stem}_face{at}",
+            Photo(photo.name, found.pixels),
+        )
+        for at, found in enumerate(aligned_faces(photo.pixels, frame, name=photo.name), start=1)
+    ]
+
+
+def _targets(stems: Sequence[str], out: Path | None) -> list[Path]:
+    """A file for each photo or face."""
     if out is not None and out.suffix.lower() not in FIGURES:
         raise UserError(
             f"{printable(out)}: a figure is one of {', '.join(f'*{end}' for end in FIGURES)}"
         )
     if out is None:
-        targets = [Path(f"{_fitting(photo.stem)}_explained.png") for photo in photos]
-    elif len(photos) == 1:
+        targets = [Path(f"{_fitting(stem)}_explained.png") for stem in stems]
+    elif len(stems) == 1:
         targets = [out]
     else:
-        targets = [out.with_stem(f"{out.stem}_{_fitting(photo.stem)}") for photo in photos]
+        targets = [out.with_stem(f"{out.stem}_{_fitting(stem)}") for stem in stems]
     for index, target in enumerate(targets):
         if target in targets[:index]:
             raise UserError(
-                f"two photos are named {printable(photos[index].stem)} and would both be written "
+                f"two photos are named {printable(stems[index])} and would both be written "
                 f"to {printable(target)}; "
                 "explain them one at a time, each with its --out"
             )

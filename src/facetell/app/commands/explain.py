@@ -47,6 +47,13 @@ def explain(
     blur: Annotated[
         bool, typer.Option("--blur", help="Show the maps after Gaussian blur, too.")
     ] = False,
+    crop: Annotated[
+        bool,
+        typer.Option(
+            "--crop",
+            help="Find the faces, and explain each, cut out as the training images were.",
+        ),
+    ] = False,
     folder: Folder = Path("models"),
 ) -> None:
     """Say whether photos are real or fake, and show where the detector looked.
@@ -70,7 +77,8 @@ def explain(
         layers=items(layers),
         out=out,
         blurred=blur,
+        crop=crop,
     ):
         for warning in explained.prediction.unlike:
-            print(f"facetell: warning: {printable(explained.path)}: {warning}", file=sys.stderr)
+            print(f"facetell: warning: {printable(explained.name)}: {warning}", file=sys.stderr)
         print("\n".join(explained.lines()))
