@@ -157,3 +157,63 @@ def test_without_scripts_the_page_still_says_everything_but_images(visit, addres
     page = visit(address, java_script_enabled=False)
     assert page.get_by_text("Which detector works here?").is_visible()
     assert page.get_by_text("Looking at single images needs JavaScript.").is_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_links_lead_to_their_target_though_charts_are_drawn_on_the_way(width, visit, address):
+    page = visit(address, width)
+    page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
+    page.locator('.contents a[href="#images"]').click()
+    page.wait_for_timeout(3500)
+    top = page.evaluate("document.getElementById('images').getBoundingClientRect().top")
+    below = page.evaluate("document.documentElement.scrollHeight - innerHeight - scrollY")
+    assert abs(top - 16) < 4 or below < 4
+
+
+def test_without_what_was_planted_real_is_right(visit, address):
+    """The control has no fakes left; elsewhere a fake is a fake."""
+    page = visit(address)
+    found = page.evaluate(
+        """() => {
+          const { data, models, variants, number, verdict } = facetell.images;
+          const fakes = [...Array(number).keys()].filter((image) => data.labels[image]);
+          const judged = (name) => models.flatMap((model) => fakes.map((image) => {
+            const own = verdict(model, image, variants.indexOf(name));
+            return own.right === (name === data.control ? !own.fake : own.fake);
+          }));
+          return [variants.includes(data.control), judged("clean"), judged(data.control)].flat();
+        }"""
+    )
+    assert len(found) > 3
+    assert all(found)
+
+
+def test_a_map_is_believed_only_on_images_on_which_that_was_shown(visit, address):
+    page = visit(address)
+    found = page.evaluate(
+        """() => {
+          const { data, models, number, belief } = facetell.images;
+          const model = { ...models.find((one) => one.maps), threshold: 0 };
+          const image = data.artefacts.findIndex((planted) => planted && !planted.includes(", "));
+          const real = data.labels.indexOf(0);
+          const control = Object.keys(data.variants).indexOf(data.control) * number + image;
+          const said = (beliefs, clean, without, at = image) => {
+            const distances = Int16Array.from(model.distances);
+            distances[image] = 100 * clean;
+            distances[control] = 100 * without;
+            return belief({ ...model, distances, maps: { ...model.maps, beliefs } }, at);
+          };
+          const restricted = { single: "restricted", several: "none" };
+          return [
+            said(restricted, 4, -1), said(restricted, 2, -1), said(restricted, 4, 1),
+            said(restricted, 4, -1, real), said({ single: "general" }, 1, 1),
+            said({ single: "none", several: "general" }, 4, -1), said({ single: "none" }, 4, -1),
+            said({}, 4, -1),
+          ];
+        }"""
+    )
+    undecided = "not tested where the artefact does not decide the verdict"
+    assert found == [
+        "believed", undecided, undecided, "not tested on real images", "believed",
+        "not believed on such fakes", "not believed", "",
+    ]  # fmt: skip

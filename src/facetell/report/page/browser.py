@@ -12,8 +12,9 @@ from PIL import Image
 
 from facetell.evaluation.model_scores import margins_of
 from facetell.evaluation.predictions import CONTROL
-from facetell.explain.survey.kept_maps import KeptMaps
+from facetell.explain.survey.kept_maps import KeptMaps, Recommended
 from facetell.explain.survey.sampled import sampled, worst_mistakes
+from facetell.explain.trust.verdict import Belief, stored
 from facetell.images.decoding import decode_inspected
 from facetell.images.loading import fit
 from facetell.report.page.inputs import Inputs
@@ -38,6 +39,7 @@ def browser(found: Inputs) -> dict[str, Any]:
         "step": STEP,
         "of": len(found.test),
         "best": found.best,
+        "control": CONTROL,
         "variants": variants,
         "ids": test["id"].astype(str).tolist(),
         "labels": test["label"].astype(int).tolist(),
@@ -115,7 +117,11 @@ def _model(
         "temperature": found.scores[model]["calibration"]["temperature"],
         "distances": in_base64(distances(margins, predictions.threshold)),
     }
-    return said | ({"maps": _maps(kept, ids)} if kept is not None else {})
+    return said | (
+        {"maps": _maps(kept, ids, _beliefs(found, model, kept.recommended))}
+        if kept is not None
+        else {}
+    )
 
 
 def distances(margins: np.ndarray, threshold: float) -> np.ndarray:
@@ -130,7 +136,18 @@ def distances(margins: np.ndarray, threshold: float) -> np.ndarray:
     return np.clip(np.nan_to_num(steps), -limit, limit).astype(np.int16)
 
 
-def _maps(kept: KeptMaps, ids: Sequence[str]) -> dict[str, Any]:
+def _beliefs(found: Inputs, model: str, shown: Recommended) -> dict[str, str]:
+    """How far the map that is shown can be believed, by kind of fakes."""
+    planted = found.explained.get(model, {}).get("planted")
+    beliefs = {}
+    for kind, verdict in (stored(planted) if planted else {}).items():
+        maps = verdict.maps
+        own = maps[(maps["method"] == shown.method) & (maps["layer"] == shown.layer)]
+        beliefs[kind] = str(own["belief"].iloc[0]) if len(own) else str(Belief.NONE)
+    return beliefs
+
+
+def _maps(kept: KeptMaps, ids: Sequence[str], beliefs: dict[str, str]) -> dict[str, Any]:
     """Both maps of the images that are shown; ``places`` says which row of the arrays, -1: none."""
     place = {id_: row for row, id_ in enumerate(kept.ids)}
     wanted = [place[id_] for id_ in ids if id_ in place]
@@ -140,8 +157,7 @@ def _maps(kept: KeptMaps, ids: Sequence[str]) -> dict[str, Any]:
         "places": [order.get(id_, -1) for id_ in ids],
         "method": said.title,
         "layer": said.layer,
-        "belief": said.belief,
-        "claim": said.claim,
+        "beliefs": beliefs,
         "arrays": {
             name: {
                 "shape": list(values.shape[1:]),

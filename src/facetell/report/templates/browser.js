@@ -18,7 +18,7 @@ facetell.browser = (() => {
   const named = (names) => Object.fromEntries(names.map((name) => [name, name]));
   const fields = [
     ["model", "Verdict of", named(models.map((model) => model.name))],
-    ["verdict", "Verdict is", { ...any, right: "right", wrong: "wrong", split: "not that of all models", missed: "wrong by every model" }],
+    ["verdict", "Verdict is", { ...any, right: "right", wrong: "wrong", split: "right by some models only", missed: "wrong by every model" }],
     ["class", "Class", { ...any, real: "real", fake: "fake" }],
     ...data.facets.map((part) => [part.key, part.title[0].toUpperCase() + part.title.slice(1), { ...any, ...Object.fromEntries(part.values.filter(Boolean).map((value) => [value, value])) }]),
     ["confidence", "Sure of its verdict", { ...any, ...BANDS }],
@@ -94,13 +94,13 @@ facetell.browser = (() => {
     const pages = Math.max(1, Math.ceil(found.length / PER_PAGE));
     const page = Math.min(pages, Math.max(1, Number(state.page) || 1));
     tiles.replaceChildren(...found.slice((page - 1) * PER_PAGE, page * PER_PAGE).map(tile));
-    section.querySelector(".count").textContent = `${found.length.toLocaleString("en")} of ${number.toLocaleString("en")} images. Each shows its class, whether ${state.model} is right (✓) or wrong (✗), and its calibrated P(fake)${state.variant === "clean" ? "" : ` on ${state.variant}`}.`;
+    section.querySelector(".count").textContent = `${found.length.toLocaleString("en")} of ${number.toLocaleString("en")} images. Each shows its class, whether ${state.model} is right (✓) or wrong (✗), and its calibrated P(fake)${state.variant === "clean" ? "" : ` on ${state.variant}`}.${state.variant === "clean" ? "" : " The pictures are of the images as they are."}${found.length ? "" : " Choose any in one of the fields."}`;
     pager.hidden = pages === 1;
     pager.querySelector("span").textContent = `Page ${page} of ${pages}`;
     for (const button of pager.querySelectorAll("button")) {
       const next = page + Number(button.dataset.step);
       button.disabled = next < 1 || next > pages;
-      button.onclick = () => { location.hash = address({ page: String(next) }); section.scrollIntoView(); };
+      button.onclick = () => { location.hash = address({ page: String(next) }); facetell.hold("images"); };
     }
     facetell.viewer?.show(data.ids.indexOf(state.image), variant(), found);
   }
@@ -117,7 +117,7 @@ facetell.browser = (() => {
     form.addEventListener("change", ({ target }) => { history.replaceState(null, "", address({ [target.name]: target.value, page: "1", image: "" })); show(); });
     addEventListener("hashchange", ({ oldURL }) => {
       if (!location.hash.startsWith("#browse")) return;
-      if (!new URL(oldURL).hash.startsWith("#browse")) section.scrollIntoView();
+      if (!new URL(oldURL).hash.startsWith("#browse")) facetell.hold("images");
       show();
     });
   }
@@ -125,7 +125,7 @@ facetell.browser = (() => {
   function start() {
     build();
     show();
-    if (location.hash.startsWith("#browse")) section.scrollIntoView();
+    if (location.hash.startsWith("#browse")) facetell.hold("images");
   }
   return { start, address, element, percent };
 })();

@@ -7,6 +7,7 @@ facetell.images = (() => {
   const variants = Object.keys(data.variants);
   const number = data.ids.length;
   const models = data.models.map((model) => ({ ...model, distances: new Int16Array(bytes(model.distances).buffer) }));
+  const control = variants.indexOf(data.control); // there nothing is left that was planted
   const logistic = (margin) => 1 / (1 + Math.exp(-margin));
 
   // A model's verdict on an image in a variant; probability is the calibrated one of fake.
@@ -17,7 +18,7 @@ facetell.images = (() => {
     const probability = logistic(margin / model.temperature);
     return {
       fake, probability, logit: margin / model.temperature, threshold: logistic(model.threshold / model.temperature),
-      right: fake === (data.labels[image] === 1), confidence: fake ? probability : 1 - probability,
+      right: fake === (data.labels[image] === 1 && variant !== control), confidence: fake ? probability : 1 - probability,
     };
   }
 
@@ -36,8 +37,23 @@ facetell.images = (() => {
     return { height, width, cells: Float32Array.from(cells, (value) => (value - 128) / 127) };
   }
 
+  // Whether a model's map of layers was found right on images like this one, in words.
+  const RECOGNISED = Math.log(0.95 / 0.05); // a margin, as in the test on planted artefacts
+  function belief(model, image) {
+    const beliefs = model.maps.beliefs;
+    if (!Object.keys(beliefs).length) return "";
+    if (Object.values(beliefs).every((scope) => scope === "none")) return "not believed";
+    const planted = data.artefacts[image];
+    if (!planted) return "not tested on real images";
+    const scope = beliefs[planted.includes(", ") ? "several" : "single"] ?? "none";
+    if (scope !== "restricted") return scope === "general" ? "believed" : "not believed on such fakes";
+    const margin = model.threshold + model.distances[image] / data.step;
+    const decided = control > 0 && margin >= Math.max(model.threshold, RECOGNISED) && model.distances[control * number + image] < 0;
+    return decided ? "believed" : "not tested where the artefact does not decide the verdict";
+  }
+
   const source = (image) => (data.pictures[image] ? `data:image/webp;base64,${data.pictures[image]}` : "");
   const kind = (image) => (data.labels[image] ? "fake" : "real");
   const facet = (image, part) => part.values[part.codes[image]];
-  return { data, models, variants, number, verdict, relevance, source, kind, facet };
+  return { data, models, variants, number, verdict, relevance, belief, source, kind, facet };
 })();

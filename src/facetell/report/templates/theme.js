@@ -31,6 +31,29 @@
   window.facetell = { dark };
   show();
 
+  // Charts that are drawn on the way change the height of the page: the target is held until it
+  // stands still, or the reader scrolls.
+  let held = 0;
+  function hold(id) {
+    const target = document.getElementById(id);
+    if (!target) return;
+    const turn = ++held, end = performance.now() + 3000;
+    const place = () => {
+      if (turn !== held || performance.now() > end) return;
+      const off = target.getBoundingClientRect().top - parseFloat(getComputedStyle(root).scrollPaddingTop || 0);
+      if (Math.abs(off) > 2) target.scrollIntoView({ behavior: "instant" });
+      requestAnimationFrame(place);
+    };
+    place();
+  }
+  for (const name of ["wheel", "touchmove", "pointerdown", "keydown"]) addEventListener(name, () => { held += 1; }, { passive: true, capture: true });
+  addEventListener("click", ({ target }) => {
+    const link = target.closest?.('a[href^="#"]');
+    if (link && !link.hash.startsWith("#browse")) hold(link.hash.slice(1));
+  });
+  window.facetell.hold = hold;
+  if (location.hash && !location.hash.startsWith("#browse")) hold(location.hash.slice(1));
+
   const contents = document.querySelector(".contents details");
   if (matchMedia("(max-width: 70rem)").matches) contents.open = false;
   const links = new Map([...document.querySelectorAll(".contents li a")].map((link) => [link.hash.slice(1), link]));

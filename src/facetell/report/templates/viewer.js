@@ -1,14 +1,13 @@
 // One test image: every model's verdict and maps side by side.
 "use strict";
 facetell.viewer = (() => {
-  const { data, models, variants, verdict, relevance, source, kind, facet } = facetell.images;
+  const { data, models, variants, verdict, relevance, belief, source, kind, facet } = facetell.images;
   const { address, element, percent } = facetell.browser;
   const dialog = document.getElementById("viewer");
   const body = dialog.querySelector(".body");
   const SIZE = 192; // px of a map
   const TINTS = { fake: [213, 94, 0], real: [42, 143, 208], size: [245, 211, 74] };
   const DIM = 0.45; // of the picture below a map
-  const BELIEFS = { general: "believed", restricted: "believed within limits", none: "not believed" };
 
   // The picture in grey and darkened, tinted where there is relevance.
   function paint(canvas, picture, map, signed) {
@@ -51,9 +50,10 @@ facetell.viewer = (() => {
       element("div", { className: "meter", ariaHidden: "true" }, element("s", { style: at(own.threshold) }), element("b", { style: at(own.probability) })),
       element("p", { className: "quiet" }, `P(fake) ${percent(own.probability)} calibrated; fake from ${percent(own.threshold)} on`));
     if (model.maps) {
-      const { method, layer, belief } = model.maps;
+      const { method, layer } = model.maps;
+      const said = belief(model, image);
       made.append(element("div", { className: "maps" },
-        drawn(model, image, picture, "relevance", `${method} at ${layer}${belief ? `, ${BELIEFS[belief]}` : ""}`, true),
+        drawn(model, image, picture, "relevance", `${method} at ${layer}${said ? `: ${said}` : ""}`, true),
         drawn(model, image, picture, "saliency", "Saliency", false)));
     }
     return made;
@@ -95,7 +95,7 @@ facetell.viewer = (() => {
     if (image < 0) { if (dialog.open) dialog.close(); return; }
     const picture = element("img", { src: source(image), alt: `Test image ${data.ids[image]}: ${kind(image)}`, width: 192, height: 192 });
     dialog.querySelector("h2").textContent = data.ids[image];
-    const note = variant === 0 ? [] : [element("p", {}, `Verdicts are on ${variants[variant]} (${data.variants[variants[variant]]}). The picture and the maps are of the image as it is.`)];
+    const note = variant === 0 ? [] : [element("p", {}, `Verdicts are on ${variants[variant]} (${data.variants[variants[variant]]}). The picture and the maps are of the image as it is.${variants[variant] === data.control ? " Nothing is left of what was planted: real is right." : ""}`)];
     body.replaceChildren(facts(image, picture), ...note,
       element("div", { className: "cards" }, ...models.map((model) => card(model, image, variant, picture))),
       ...(models.some((model) => model.maps) ? [legend()] : []),

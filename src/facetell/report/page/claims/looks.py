@@ -3,6 +3,7 @@
 
 from typing import Any
 
+from facetell.explain.maps import INPUT
 from facetell.explain.registry import METHODS
 from facetell.explain.trust.verdict import Belief, Verdict, stored
 from facetell.report.explanations import LOOKS, WITH_TRUTH
@@ -39,11 +40,12 @@ def _regions(found: Inputs) -> list[Said]:
     for method in methods:
         first = max((row for row in rows if row["method"] == method), key=lambda row: row["ratio"])
         title = METHODS[method].title if method in METHODS else method
-        where.setdefault(first["region"], []).append(f"{first['ratio']:.1f} times by {title}")
+        at = "" if first["layer"] == INPUT else f" at `{first['layer']}`"
+        where.setdefault(first["region"], []).append(f"{first['ratio']:.1f} times by {title}{at}")
     words = [f"the {region} ({', '.join(times)})" for region, times in where.items()]
     text = (
         f"In fakes `{found.best}` looks most at {' and '.join(words)}, compared with the "
-        "region's area. That says where, not whether it is right to."
+        "region's area. That says where, not whether these maps can be believed."
     )
     return [Said(text, "looks", LOOKS)]
 
