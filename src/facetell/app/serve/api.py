@@ -35,6 +35,7 @@ from facetell.app.serve.worker import Job, Worker
 from facetell.explain import METHODS
 
 T = TypeVar("T")
+A = TypeVar("A", bound=ForPrediction)
 ABOUT = (
     "Verdicts of detectors of AI-generated faces, and maps of where they looked. Photos are sent "
     "as forms; nothing of them is stored or logged. Every error is a JSON object with a code and a "
@@ -72,6 +73,13 @@ class Desk:
                 raise
         finally:
             self.uploads -= 1
+
+    async def asked(self, request: Request, kind: type[A]) -> tuple[Form, A]:
+        """The form of a request, and what it asks for; Refused if that is not to be had."""
+        form = await self.form(request)
+        asked = read(form, kind, self.limits)
+        self.models.check(asked.models)
+        return form, asked
 
     async def done(self, request: Request, work: Callable[[Job[T]], T]) -> T:
         """What the work gives; it is given up when the time is over or the asker has gone."""
@@ -152,9 +160,7 @@ def of_photos(desk: Desk) -> APIRouter:
     )
     async def predict(request: Request) -> Predictions:
         """Verdicts of the chosen models on one photo or several."""
-        form = await desk.form(request)
-        asked = read(form, ForPrediction, limits)
-        desk.models.check(asked.models)
+        form, asked = await desk.asked(request, ForPrediction)
         return await desk.done(
             request, lambda job: predictions(desk.models, form.photos, asked, limits.pixels, job)
         )
@@ -167,9 +173,7 @@ def of_photos(desk: Desk) -> APIRouter:
     )
     async def explain(request: Request) -> Explanations:
         """Verdicts of the chosen models on one photo, and where each of them looked."""
-        form = await desk.form(request)
-        asked = read(form, ForMaps, limits)
-        desk.models.check(asked.models)
+        form, asked = await desk.asked(request, ForMaps)
         return await desk.done(
             request,
             lambda job: explanations(desk.models, form.photos[0], asked, limits.pixels, job),
@@ -184,9 +188,7 @@ def of_photos(desk: Desk) -> APIRouter:
     )
     async def draw(request: Request) -> Response:
         """The same as one figure, unchanged and changed: a PNG."""
-        form = await desk.form(request)
-        asked = read(form, ForSheet, limits)
-        desk.models.check(asked.models)
+        form, asked = await desk.asked(request, ForSheet)
         drawn = await desk.done(
             request, lambda job: sheet(desk.models, form.photos[0], asked, limits.pixels, job)
         )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a request asks for beside its photos: models, a method, and what is done to the photo."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import torch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -24,6 +24,9 @@ def _offered(method: str) -> str:
     if method not in OFFERED:
         raise PydanticCustomError("unknown", "there are {known}", {"known": ", ".join(OFFERED)})
     return method
+
+
+A = TypeVar("A", bound="ForPrediction")
 
 
 class Changes(BaseModel):
@@ -96,7 +99,7 @@ class ForSheet(ForMaps):
     face: int = Field(default=0, ge=0, le=1_000, description="Which of the faces, counted from 0.")
 
 
-def read(form: Form, kind: type[ForPrediction], limits: Limits) -> Any:
+def read(form: Form, kind: type[A], limits: Limits) -> A:
     """The fields of a form as ``kind``.
 
     Raises
