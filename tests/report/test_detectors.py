@@ -125,7 +125,7 @@ def test_margins_meet_their_own_image(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     labels = np.arange(40) % 2
     manifest = workspace(tmp_path, labels)
-    monkeypatch.setattr(compare, "draw", lambda *_: None)
+    monkeypatch.setattr(compare, "save_all", lambda *_: None)
     compare.main()
     stored = predictions.read("data/predictions/simplenet.parquet").table
     clean = stored[(stored["variant"] == "clean") & (stored["split"] == "test")]

@@ -2,7 +2,6 @@
 """A repository with git, dvc and Hydra, whose one stage writes files like those of the pipeline in
 seconds: for what reads versions and experiments."""
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -63,11 +62,10 @@ def tiny_repository(home: Path) -> Path:
     }.items():
         text = MODEL.replace("CHOICE", choice).replace("MODELS", models)
         (home / f"conf/model/{choice}.yaml").write_text(text, encoding="utf-8")
-    python = f'"{sys.executable}"'
-    (home / "dvc.yaml").write_text(
-        STAGES.replace("PYTHON make.py", f"'{python} make.py \"{ROOT / 'src'}\"'"), encoding="utf-8"
-    )
-    shutil.copy(MAKE, home / "make.py")
+    stages = STAGES.replace("PYTHON make.py", f"'\"{sys.executable}\" make.py'")
+    (home / "dvc.yaml").write_text(stages, encoding="utf-8")
+    library = f"import sys\n\nsys.path.insert(0, {str(ROOT / 'src')!r})\n"
+    (home / "make.py").write_text(library + MAKE.read_text(encoding="utf-8"), encoding="utf-8")
     call(home, "git", "init", "-q", "-b", "main")
     for name, value in (("user.name", "t"), ("user.email", "t@t")):
         call(home, "git", "config", name, value)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The stage of ``tiny_repository``: made-up predictions that depend on the settings, and every
-number computed from them. The first argument is the folder of the library."""
+number computed from them."""
 
 import io
 import json
@@ -12,8 +12,6 @@ import pandas as pd
 import pyarrow as pa
 import yaml
 from PIL import Image
-
-sys.path.insert(0, sys.argv[1])
 
 from facetell.curves import RocCurve
 from facetell.evaluation import predictions

@@ -14,7 +14,7 @@ from rich.table import Table
 from facetell.app.commands.arguments import Format
 from facetell.common.errors import printable
 
-WIDE = 160  # columns where the output is no terminal
+UNFOLDED = 100_000  # columns where the output is no terminal: a path in a file stays in one piece
 
 
 def printed(
@@ -22,7 +22,7 @@ def printed(
 ) -> None:
     """Print plain ``rows`` for programs, or the ``shown`` cells as a table for people."""
     if form == Format.TABLE:
-        console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+        console = Console(highlight=False, width=None if sys.stdout.isatty() else UNFOLDED)
         console.print(as_table(shown))
         return
     lines = Lines(form)

@@ -216,6 +216,7 @@ def save_all(figures: Iterable[tuple[str, Figure]], folder: Path) -> None:
         for name, figure in figures:
             save(figure, folder / name)
         return
+    folder = folder.absolute()  # the processes may have started somewhere else
     writers, jobs = get_reusable_executor(max_workers=workers), []
     for name, figure in figures:
         jobs.append(writers.submit(save, figure, folder / name))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests made from the OpenAPI document, right and wrong: every answer is as documented."""
 
+import json
 from pathlib import Path
 
 import hypothesis
@@ -8,6 +9,8 @@ import pytest
 import schemathesis
 import torch
 from hypothesis import strategies
+from jsonschema import Draft202012Validator
+from schemathesis import APIOperation
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 from support import encoded
@@ -39,6 +42,33 @@ def document(tmp_path_factory: pytest.TempPathFactory):
     return schemathesis.openapi.from_asgi("/api/v1/openapi.json", app, headers=LOCAL)
 
 
+def is_wrong(operation: APIOperation, body: object) -> bool:
+    """Whether a form is wrong as it is sent: fields are texts, one for each value of a list."""
+    if not isinstance(body, dict):
+        return True
+    schema = next(iter(operation.body)).definition["schema"]
+    received = {}
+    for name, value in body.items():
+        kind = schema["properties"].get(name, {})
+        values = value if isinstance(value, list) else [value]
+        values = [as_received(one, kind.get("items", kind).get("type")) for one in values]
+        if kind.get("type") == "array" or len(values) > 1:
+            received[name] = values
+        elif values:
+            received[name] = values[0]
+    return not Draft202012Validator(schema).is_valid(received)
+
+
+def as_received(value: object, kind: str | None) -> object:
+    if isinstance(value, bytes):
+        return "a photo"
+    text = value if isinstance(value, str) else json.dumps(value)
+    try:
+        return text if kind == "string" else json.loads(text)
+    except ValueError:
+        return text
+
+
 @pytest.mark.parametrize("mode", list(GenerationMode))
 @pytest.mark.parametrize("route", ROUTES, ids=" ".join)
 def test_every_answer_is_as_documented(document, route, mode):
@@ -59,7 +89,8 @@ def test_every_answer_is_as_documented(document, route, mode):
     def check(case):
         answer = case.call(headers=LOCAL)
         excluded = [positive_data_acceptance]
-        if answer.status_code == 413:  # which the check does not take for a refusal
+        # 413 is no refusal to the check, which does not know either that a form is made of texts
+        if answer.status_code == 413 or not is_wrong(operation, case.body):
             excluded.append(negative_data_rejection)
         case.validate_response(answer, excluded_checks=excluded)
         seen.append((answer.status_code, answer.json() if answer.status_code != 200 else {}))

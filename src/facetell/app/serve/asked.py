@@ -4,7 +4,7 @@
 from typing import Annotated, Any, TypeVar
 
 import torch
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
@@ -24,6 +24,12 @@ def _offered(method: str) -> str:
     if method not in OFFERED:
         raise PydanticCustomError("unknown", "there are {known}", {"known": ", ".join(OFFERED)})
     return method
+
+
+def _true_or_false(text: Any) -> Any:
+    if isinstance(text, str) and text not in ("true", "false"):
+        raise PydanticCustomError("bool", "it must be true or false")
+    return text
 
 
 A = TypeVar("A", bound="ForPrediction")
@@ -72,7 +78,7 @@ class ForPrediction(Changes):
     models: list[Name] = Field(
         default=[], description="Names of models, one a field; without any, the first."
     )
-    find_faces: bool = Field(
+    find_faces: Annotated[bool, BeforeValidator(_true_or_false)] = Field(
         default=False,
         description="Find faces, and judge each of them, cut out as the training images were. "
         "Otherwise the square in the middle is judged.",
