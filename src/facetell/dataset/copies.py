@@ -6,9 +6,8 @@ coefficients against their median; Zauner 2010). Measured on 1,000 original file
 (``benchmarks/copies.py``): the same picture recompressed (JPEG 10), shrunk to a quarter, blurred
 (sigma 2), 30% brighter, turned by a degree or mirrored is found always; cut by 3 of 256 px on each
 side in 99% of cases, by 5 px in 40%. But for twins of a generator, two different files are at least
-38 bits apart. Pictures
-without fine structure have unstable high coefficients: those whose lowest 8 x 8 agree are compared
-by their pixels too.
+38 bits apart. Pictures without fine structure have unstable high coefficients: those whose lowest
+8 x 8 agree are compared by their pixels too.
 """
 
 from collections.abc import Callable, Iterator
