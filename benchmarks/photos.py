@@ -28,7 +28,7 @@ from pipeline.photo_tables import RESULTS
 from pipeline.stage import run
 
 PLAN = Path(__file__).with_suffix(".yaml")
-EXPLAINED = ("regions", "class_means", "trials")  # of metrics/explain
+EXPLAINED = ("images", "regions", "looks_at", "class_means", "trials")  # of metrics/explain
 
 
 def main(*arguments: str) -> None:

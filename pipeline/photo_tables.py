@@ -173,12 +173,30 @@ def beside(table: str) -> str:
 
 
 def regions(table: str) -> str:
-    """Where the detectors that were explained look, in the frame of aligned faces."""
+    """How much each region weighs in the maps, over its share of the area."""
     rows = []
     for name, kept in results(table).items():
-        for row in kept.get("explain", {}).get("regions", []):
-            rows.append({"detector": f"`{name}`"} | row)
-    return markdown(pd.DataFrame(rows)) if rows else "Nothing was explained."
+        found = pd.DataFrame(kept.get("explain", {}).get("regions", []))
+        if found.empty:
+            continue
+        for (method, layer, label), part in found.groupby(["method", "layer", "class"], sort=False):
+            ratios = part.sort_values("area", ascending=False)
+            shown = {
+                row["region"]: f"{row['ratio']:.2f} [{row['ratio_low']:.2f}, {row['ratio_high']:.2f}]"
+                for _, row in ratios.iterrows()
+            }
+            maps = f"{method} at {layer}, {label} (n = {part['n'].max()})"
+            rows.append({"detector": f"`{name}`", "maps": maps} | shown)
+    return markdown(pd.DataFrame(rows).fillna(ABSENT)) if rows else "Nothing was explained."
+
+
+def looks(table: str) -> str:
+    """The same in sentences, and whether fakes and photos differ."""
+    said = []
+    for kept in results(table).values():
+        explained = kept.get("explain", {})
+        said += [f"- {one['sentence']}" for one in explained.get("looks_at", [])]
+    return "\n".join(said) or "Nothing was explained."
 
 
 def _start(name: str, recipe: dict[str, Any]) -> str:
@@ -208,6 +226,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "photos-frequencies": lambda: frequencies("faces140k"),
     "photos-beside": lambda: beside("faces140k"),
     "photos-regions": lambda: regions("faces140k"),
+    "photos-looks": lambda: looks("faces140k"),
     "swaps-detectors": lambda: detectors("swaps"),
     "swaps-encoders": lambda: encoders("swaps", "swaps_harmonised"),
     "swaps-trivia": lambda: trivia("swaps", "swaps_harmonised"),
