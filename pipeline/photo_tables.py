@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from facetell.common.files import read_json
-from facetell.evaluation.robustness import BANDS
+from facetell.evaluation.robustness import BANDS, bounded
 from facetell.images.spectra import NETWORK
 from facetell.report.markdown import ABSENT, markdown
 from facetell.report.number_format import with_interval
@@ -182,7 +182,7 @@ def regions(table: str) -> str:
         for (method, layer, label), part in found.groupby(["method", "layer", "class"], sort=False):
             ratios = part.sort_values("area", ascending=False)
             shown = {
-                row["region"]: f"{row['ratio']:.2f} [{row['ratio_low']:.2f}, {row['ratio_high']:.2f}]"
+                row["region"]: bounded(row["ratio"], (row["ratio_low"], row["ratio_high"]))
                 for _, row in ratios.iterrows()
             }
             maps = f"{method} at {layer}, {label} (n = {part['n'].max()})"
