@@ -8,15 +8,12 @@ not trained again.
 """
 
 import argparse
-import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import yaml
 
+from benchmarks.workspace import packed, stage, workspace
 from facetell.common.files import read_json, write_json
 
 HEAD = (
@@ -27,29 +24,11 @@ HEAD = (
 
 def prepared(home: Path, seed: int) -> Path:
     """A copy of the working tree with the packed set of this seed."""
-    clone = home / f"seed-{seed}"
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    for name in subprocess.check_output(listed, text=True).splitlines():
-        if Path(name).is_file() and name.split("/")[0] in ("conf", "pipeline", "src", ".dvc"):
-            (clone / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(name, clone / name)
-        # one perturbation instead of 29: the columns need the images as they are, and their twins
+    clone = workspace(home / f"seed-{seed}")
+    # one perturbation instead of 29: the columns need the images as they are, and their twins
     few = ["~predict.suites.quick", "+predict.suites.quick.flip={}"]
     stage(clone, "compose", "model=all", f"data.fetch.seed={seed}", *few)
-    if not (clone / "data/packed/test.arrow").exists():
-        for name in ("fetch", "split", "pack"):
-            stage(clone, name)
-    return clone
-
-
-def stage(clone: Path, name: str, *arguments: str) -> float:
-    """Run one stage; the seconds it took, its start included."""
-    started = time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-m", f"pipeline.{name}", *arguments],
-        cwd=clone, check=True, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    return time.perf_counter() - started
+    return packed(clone)
 
 
 def row(clone: Path, seed: int, model: str) -> str:

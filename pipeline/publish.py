@@ -45,7 +45,7 @@ from facetell.report.number_format import with_interval
 from facetell.report.sections.differences import PAIRS
 from facetell.report.sections.parts import PLANTED
 from facetell.report.sections.perturbed import FREQUENCIES, PERTURBED
-from pipeline import paths
+from pipeline import paths, photo_tables
 from pipeline.settings import Settings
 from pipeline.stage import run
 
@@ -254,7 +254,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "published-best-epoch": printed(published.BEST_EPOCH, setting=True),
     "published-presocial": printed(published.PRESOCIAL),
     "published-cross": crossed,
-}
+} | photo_tables.BLOCKS
 
 
 def scores() -> dict[str, dict[str, Any]]:
