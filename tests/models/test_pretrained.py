@@ -18,7 +18,7 @@ from support.zoo import NARROW, PARAMETERS
 
 from facetell.common.errors import UserError
 from facetell.models import build, head_of
-from facetell.models.pretrained import load_weights
+from facetell.models.pretrained import Start, load_weights
 
 _given = os.environ.get("FACETELL_WEIGHTS")  # timm's mobilenetv2_100 for ImageNet, if you have it
 
@@ -46,7 +46,7 @@ def equal(one: torch.nn.Module, other: torch.nn.Module, but: tuple[str, ...] = (
 def test_a_file_of_the_same_network_is_taken_whole(key, suffix, tmp_path):
     one, other = (build(key, image_size=64, **NARROW.get(key, {})) for _ in range(2))
     assert not equal(one, other)
-    assert load_weights(other, write(tmp_path / f"w{suffix}", one.state_dict())) == []
+    assert load_weights(other, write(tmp_path / f"w{suffix}", one.state_dict())) == Start()
     assert equal(one, other)
 
 
@@ -55,7 +55,7 @@ def test_another_class_count_leaves_only_the_head_random(key, tmp_path):
     narrow = NARROW.get(key, {})
     many = build(key, image_size=64, num_classes=1000, **narrow)
     two = build(key, image_size=64, **narrow)
-    fresh = load_weights(two, write(tmp_path / "w.pth", many.state_dict()))
+    fresh = load_weights(two, write(tmp_path / "w.pth", many.state_dict())).fresh
     assert fresh
     assert all(name.startswith(head_of(two)) for name in fresh)
     body = {n: v for n, v in two.state_dict().items() if not n.startswith(head_of(two))}
@@ -65,7 +65,7 @@ def test_another_class_count_leaves_only_the_head_random(key, tmp_path):
 def test_stacked_classifiers_take_the_old_one_as_their_first_layer(tmp_path):
     for key, timms in (("vit", "deit_base_patch16_224"), ("xception_based", "legacy_xception")):
         old, new = timm.create_model(timms), build(key)
-        fresh = load_weights(new, write(tmp_path / "w.pth", old.state_dict()))
+        fresh = load_weights(new, write(tmp_path / "w.pth", old.state_dict())).fresh
         head = head_of(new)[0]
         assert torch.equal(
             new.get_submodule(head)[0].weight,
@@ -84,7 +84,7 @@ def test_old_names_of_xception(tmp_path):
         flat = value[:, :, 0, 0] if ".pointwise." in name else value
         old[f"module.{name.replace('fc.', 'last_linear.')}"] = flat
     assert any(value.ndim == 2 for name, value in old.items() if ".pointwise." in name)
-    fresh = load_weights(new, write(tmp_path / "w.pth", {"state_dict": old}))
+    fresh = load_weights(new, write(tmp_path / "w.pth", {"state_dict": old})).fresh
     assert all(name.startswith("fc.") and not name.startswith("fc.0.") for name in fresh)
     body = new.block12.rep[1].pointwise.weight
     assert torch.equal(body[:, :, 0, 0], old["module.block12.rep.1.pointwise.weight"])
@@ -96,7 +96,7 @@ def test_old_names_of_xception(tmp_path):
 )
 def test_another_input_size(key, sizes, tmp_path):
     large, small = (build(key, image_size=size) for size in sizes)
-    fresh = load_weights(small, write(tmp_path / "w.pth", large.state_dict()))
+    fresh = load_weights(small, write(tmp_path / "w.pth", large.state_dict())).fresh
     assert all(name.startswith(head_of(small)) for name in fresh)
     assert bool(fresh) == (key == "simplenet")  # its first linear layer follows from the size
     assert small(torch.rand(1, 3, sizes[1], sizes[1])).isfinite().all()
@@ -225,4 +225,4 @@ def test_weights_of_a_thousand_classes_leave_the_classifier_new(tmp_path):
         )
     )
     network = build("mobilenetv2_100")
-    assert sorted(load_weights(network, path)) == ["classifier.bias", "classifier.weight"]
+    assert sorted(load_weights(network, path).fresh) == ["classifier.bias", "classifier.weight"]
