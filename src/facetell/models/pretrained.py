@@ -107,9 +107,11 @@ def _only(fitting: list[_Fit], path: str | Path) -> _Fit:
             "state_dict that you mean in a file of its own"
         )
     if averaged and len(averaged) < len(fitting):
-        chosen.start.notes.insert(
-            0, f"the moving average of the weights ({chosen.candidate.where})"
-        )
+        mine = chosen.candidate
+        chosen.start.notes.insert(0, f"the moving average of the weights ({mine.where})")
+        copies = tuple(one.candidate.prefix for one in fitting if one.candidate.keys == mine.keys)
+        left_out = chosen.start.left_out
+        chosen.start.left_out = [name for name in left_out if not name.startswith(copies)]
     return chosen
 
 

@@ -22,19 +22,30 @@ AVERAGED = re.compile(r"(^|[^a-z])(ema|swa)([^a-z]|$)", re.IGNORECASE)
 class Candidate:
     """Some tensors of a checkpoint.
 
-    ``where`` names the keys and the prefix that were taken off; ``weights`` have the remaining
-    names; ``beside`` are names of tensors next to the prefix that belong to something else.
+    ``keys`` lead to the mapping that holds them, and ``prefix`` was taken off their names;
+    ``weights`` have the remaining names. ``beside`` are names next to the prefix, those of losses
+    and metrics left out.
     """
 
-    where: str
+    keys: tuple[str, ...]
+    prefix: str
     weights: Weights
     beside: tuple[str, ...] = ()
+
+    @property
+    def where(self) -> str:
+        """In words; empty: the file as it is.
+
+        >>> Candidate(("state_dict",), "model.", {}).where
+        'state_dict, model.'
+        """
+        return ", ".join(filter(None, (*self.keys, self.prefix)))
 
     @property
     def averaged(self) -> bool:
         """Whether these are moving averages of weights, which training scripts evaluate.
 
-        >>> Candidate("state_dict_ema", {}).averaged, Candidate("model, schema.", {}).averaged
+        >>> Candidate(("state_dict_ema",), "", {}).averaged, Candidate((), "schema.", {}).averaged
         (True, False)
         """
         return bool(AVERAGED.search(self.where))
@@ -103,7 +114,7 @@ def _candidate(keys: tuple[str, ...], prefix: str, weights: Weights) -> Candidat
         name for name, value in weights.items()
         if not name.startswith(prefix) and value.ndim and not for_training_only(name)
     ]  # fmt: skip
-    return Candidate(", ".join((*keys, prefix)).rstrip(", "), _unwrapped(inside), tuple(beside))
+    return Candidate(keys, prefix, _unwrapped(inside), tuple(beside))
 
 
 def _unwrapped(weights: Weights) -> Weights:

@@ -39,9 +39,10 @@ def torchvisions(weights: Weights) -> str | None:
     given = {name: value.shape for name, value in _modern(weights).items()}
     for family in FAMILIES:
         if all(sign in given for sign in family.signs):
-            for name in family.timm:
-                if all(given.get(n) == shape for n, shape in _body(name, given).items()):
-                    return name
+            bodies = {name: _body(name, given) for name in family.timm}
+            whole = [n for n, body in bodies.items() if body.items() <= given.items()]
+            # a deeper network holds all tensors of another
+            return max(whole, key=lambda name: len(bodies[name]), default=None)
     return None
 
 
