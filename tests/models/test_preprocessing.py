@@ -9,10 +9,12 @@ import pytest
 import timm
 import torch
 import yaml
+from safetensors.torch import save_file
 from support import ROOT
 from support.networks import HALF
 from support.tiny_runs import inside, settings
 from support.training import job
+from torchvision import models
 
 from facetell.common.errors import UserError
 from facetell.models import build
@@ -128,6 +130,31 @@ def test_the_configuration_beside_weights_of_the_hub_is_read(tmp_path):
     for wrong in (json.dumps(written | {"architecture": "test_vit"}), "{", "[]", "{}"):
         beside.write_text(wrong, encoding="utf-8")
         assert preprocessing_of("resnet10t", str(file)).mean == IMAGENET[0]
+
+
+def test_a_file_of_torchvision_is_fed_what_torchvision_says(packed_set, tmp_path):
+    file, said = tmp_path / "weights.pth", []
+    theirs = models.mobilenet_v2(num_classes=2).state_dict()
+    torch.save({"state_dict": {f"net.{name}": v for name, v in theirs.items()}}, file)
+    found = start(packed_set, "mobilenetv2_100", said.append, pretrained=str(file), image_size=64)
+    assert values(found) == tuple(map(list, IMAGENET))
+    assert said[0].endswith("weights.pth; by the names of torchvision's mobilenet_v2")
+    assert said[1].endswith(
+        "weights for images of 224 px, mean (0.485, 0.456, 0.406), std (0.229, 0.224, 0.225) "
+        "(torchvision's transforms for its mobilenet_v2); the recipe has 64 px"
+    )
+
+
+def test_vit_of_torchvision_is_not_fed_a_half_as_timms(tmp_path):
+    file = tmp_path / "weights.safetensors"
+    with torch.device("meta"):
+        theirs = models.vit_b_16().state_dict()
+    save_file({n: torch.zeros(v.shape, dtype=torch.int8) for n, v in theirs.items()}, file)
+    found = preprocessing_of("vit_base_patch16_224", str(file))
+    assert (found.mean, found.std, found.image_size) == (*IMAGENET, 224)
+    assert found.fixed_size
+    assert found.source == "torchvision's transforms for its vit_b_16"
+    assert preprocessing_of("vit_base_patch16_224", True).mean == HALF
 
 
 def test_weights_of_which_nothing_is_known(packed_set, tmp_path):

@@ -4,8 +4,8 @@
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,15 @@ import timm
 import torch
 from safetensors import SafetensorError, safe_open
 
+from facetell.common.errors import UserError
+from facetell.models.checkpoints.candidates import candidates
+from facetell.models.checkpoints.reading import META, contents_of
+from facetell.models.checkpoints.torchvision_names import images_of, torchvisions
 from facetell.models.factory import build
 
 Rgb = tuple[float, float, float]
 HALF: Rgb = (0.5, 0.5, 0.5)
+FEWEST = 20  # tensors; torchvision's smallest network that is recognised has 22
 HERE = "bilinear"  # facetell.images.loading.fit scales every image so
 
 
@@ -65,8 +70,9 @@ def preprocessing_of(network: str, pretrained: bool | str | None) -> Preprocessi
         one of several published weights.
     pretrained : as in a recipe. False or None: random weights. True: those of timm's hub, whose
         configuration timm has. A path: what the file says of itself, as a detector of facetell
-        does, else the ``config.json`` beside it, as timm's hub has it for the same architecture,
-        else timm's configuration of the architecture.
+        does; else torchvision's transforms, if the names in it are torchvision's; else the
+        ``config.json`` beside it, as timm's hub has it for the same architecture; else timm's
+        configuration of the architecture.
 
     >>> preprocessing_of("vit_tiny_patch16_224", True).mean
     (0.5, 0.5, 0.5)
@@ -80,8 +86,9 @@ def preprocessing_of(network: str, pretrained: bool | str | None) -> Preprocessi
     config = _config(network)
     if isinstance(pretrained, str):
         path = Path(pretrained)
-        if (found := _of_card(path)) or (found := _of_hub(path, config)):
-            return found
+        for found in (_of_card(path), _of_torchvision(path, config), _of_hub(path, config)):
+            if found:
+                return found
     return _of_config(config, f"timm's configuration of {_name(config)}") or Preprocessing()
 
 
@@ -120,6 +127,27 @@ def _of_card(path: Path) -> Preprocessing | None:
         card = {name: json.loads(metadata[name]) for name in ("mean", "std", "image_size")}
         size = (3, card["image_size"], card["image_size"])
         return _of_config(card | {"input_size": size, "interpolation": HERE}, "the file's card")
+    return None
+
+
+def _of_torchvision(path: Path, config: Mapping[str, Any]) -> Preprocessing | None:
+    """From torchvision, if the file holds a network of its by its names."""
+    found = None
+    with suppress(OSError, UserError):  # ``load_weights`` says what is wrong with the file
+        changed = path.stat()
+        found = _torchvisions(path, changed.st_mtime_ns, changed.st_size)
+    return found and replace(found, fixed_size=bool(config.get("fixed_input_size")))
+
+
+@lru_cache(maxsize=16)  # a recipe asks several times
+def _torchvisions(path: Path, *_: int) -> Preprocessing | None:
+    for part in candidates(contents_of(path, device=META), least=FEWEST):
+        if name := torchvisions(part.weights):
+            size, mean, std, interpolation = images_of(name, part.weights)
+            source = f"torchvision's transforms for its {name}"
+            return Preprocessing(
+                mean=mean, std=std, image_size=size, interpolation=interpolation, source=source
+            )
     return None
 
 

@@ -154,11 +154,8 @@ def _initial_network(job: Job, say: Say) -> nn.Module:
         **recipe.options,
     )
     if isinstance(recipe.pretrained, str):
-        fresh = load_weights(network, recipe.pretrained)
-        say(
-            f"{job.title}: weights of {recipe.pretrained}"
-            + (f"; from random ones: {', '.join(fresh)}" if fresh else "")
-        )
+        found = load_weights(network, recipe.pretrained).in_words()
+        say(f"{job.title}: weights of {recipe.pretrained}" + (f"; {found}" if found else ""))
     return network
 
 
