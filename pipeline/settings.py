@@ -5,10 +5,17 @@ A stage that reads a wrong value stops with one line that names the key.
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from facetell.common.errors import UserError
 from facetell.dataset.hints import Hints
@@ -160,17 +167,19 @@ class Report(Section):
 
 
 class Model(Section):
-    """What ``conf/model/<name>.yaml`` says of one network; recipes hold only what differs."""
+    """What ``conf/model/<name>.yaml`` says of one network: any other key is the name of a recipe,
+    and has what differs from it."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, dict[str, Any] | None]
 
     source: str  # the file whose change retrains the network
     network: str | None = None  # timm's name, where it is not the model's own
-    paper: dict[str, Any] | None = None
-    quick: dict[str, Any] | None = None
-    finetune: dict[str, Any] | None = None
 
-    def changes(self, recipe: str) -> dict[str, Any]:
-        """What this model changes in the recipe of that name."""
-        return getattr(self, recipe, None) or {}
+    @property
+    def recipes(self) -> dict[str, dict[str, Any]]:
+        """What this model changes, by recipe."""
+        return {name: changes or {} for name, changes in self.__pydantic_extra__.items()}
 
 
 class Settings(Section):
@@ -192,6 +201,15 @@ class Settings(Section):
     explain: Explain
     report: Report
     models: dict[str, Model]
+
+    @model_validator(mode="after")
+    def _knows_recipes(self) -> Self:
+        known = ", ".join(self.recipes)
+        for name, model in self.models.items():
+            for key in model.recipes:
+                if key not in self.recipes:
+                    raise ValueError(f"models.{name}.{key} is no recipe; there are {known}")
+        return self
 
     @classmethod
     def load(cls, path: Path = FILE) -> "Settings":
@@ -218,6 +236,8 @@ class Settings(Section):
             return cls.model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
+            if not first["loc"]:  # of several keys together
+                raise UserError(f"{FILE}: {first['ctx']['error']}") from error
             key = ".".join(str(part) for part in first["loc"] if part not in KINDS)
             raise UserError(
                 f"{FILE}: {key or 'the file'}: {first['msg'].lower()}, got {first['input']!r}"
@@ -231,7 +251,7 @@ class Settings(Section):
         UserError : the model is not selected, or there is no such recipe.
         """
         chosen = _named(self.recipes, self.data.recipe, "data.recipe")
-        merged = chosen | self._model(model).changes(self.data.recipe)
+        merged = chosen | self._model(model).recipes.get(self.data.recipe, {})
         overrides = {
             "epochs": self.train.epochs,
             "pretrained": self.train.pretrained,

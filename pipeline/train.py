@@ -17,6 +17,7 @@ from facetell.images.packed import Packed
 from facetell.models.detector import Card, save
 from facetell.training.familiar import familiar
 from facetell.training.job import Engine, Job
+from facetell.training.probe import probe
 from facetell.training.recipe import Recipe
 from facetell.training.trainer import Fit, train
 from pipeline import paths
@@ -47,6 +48,8 @@ def fit(model: str) -> None:
 def learn(model: str) -> None:
     settings = Settings.load()
     plan, chosen = recipe(settings, model), settings.train
+    if plan.frozen and not current().first:
+        return  # a probe is the work of one process
     state = paths.training_state(model)
     train_set, valid_set, test_set = (Packed(path) for path in paths.PACKED.values())
     job = Job(
@@ -64,7 +67,10 @@ def learn(model: str) -> None:
         deterministic=chosen.deterministic,
         compile=chosen.compile,
     )
-    fitted = train(job, state=state, engine=engine)
+    if plan.frozen:
+        fitted = probe(job, features=paths.user_path(paths.FEATURES), engine=engine)
+    else:
+        fitted = train(job, state=state, engine=engine)
     if not current().first:
         return
     weights, images = paths.weights(model), plan.preprocessing(job.network)

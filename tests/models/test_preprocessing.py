@@ -195,4 +195,5 @@ def test_recipes_of_conf_state_what_is_published_only():
     for path in (ROOT / "conf/model").glob("*.yaml"):
         stated = yaml.safe_load(path.read_text(encoding="utf-8")).get("models", {})
         for model in stated.values():
-            assert not {"mean", "std"} & set(model["finetune"]), path
+            for recipe in ("finetune", "probe"):
+                assert not {"mean", "std"} & set(model.get(recipe, {})), path

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 import yaml
 from hydra import compose, initialize_config_dir
@@ -12,14 +13,19 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from support import ROOT
 
+from facetell.common.errors import UserError
 from facetell.evaluation.perturbations import suite
 from facetell.models import build, parameter_count
 from facetell.models.preprocessing import preprocessing_of
+from facetell.training.probe import linear_classifier
+from facetell.training.recipe import Lora
 from pipeline import paths, train
 from pipeline.compose import compose as write_params
 from pipeline.settings import Settings
 
 MODELS = sorted(path.stem for path in (ROOT / "conf/model").glob("*.yaml"))
+CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 SETS = sorted(path.stem for path in (ROOT / "conf/data").glob("*.yaml"))
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 
@@ -73,7 +79,44 @@ def test_all_are_the_models_of_the_reports():
     )
     assert list(composed("model=all").models) == names.split()
     # a user may add others, in one file
-    assert {*names.split(), "all", "starter", "mobilenetv2"} <= set(MODELS)
+    assert {*names.split(), "all", "starter", "mobilenetv2", *BACKBONES} <= set(MODELS)
+
+
+BACKBONES = {  # timm's weights, mean and std of them, px, features, parameters with two classes
+    "clip_vit_l14": ("vit_large_patch14_clip_quickgelu_224.openai", CLIP, 224, 1024, 303_181_826),
+    "dinov2_s14": ("vit_small_patch14_dinov2.lvd142m", IMAGENET, 224, 384, 21_629_570),
+    "dinov2_b14": ("vit_base_patch14_dinov2.lvd142m", IMAGENET, 224, 768, 85_726_466),
+    "dinov3_s16": ("vit_small_patch16_dinov3.lvd1689m", IMAGENET, 256, 384, 21_587_714),
+    "convnext_tiny": ("convnext_tiny.fb_in22k", IMAGENET, 224, 768, 27_821_666),
+}
+
+
+@pytest.mark.parametrize("model", BACKBONES)
+def test_backbones_are_probed_with_the_facts_of_their_weights(model):
+    name, (mean, std), size, channels, parameters = BACKBONES[model]
+    settings = composed(f"model={model}", "data=faces140k", "data.recipe=probe")
+    recipe = train.recipe(settings, model)
+    images = recipe.preprocessing(settings.network(model))
+    assert settings.network(model) in timm.list_pretrained()
+    assert (settings.network(model), images.mean, images.std) == (name, mean, std)
+    assert (recipe.frozen, recipe.pretrained, recipe.image_size) == (True, True, size)
+    with torch.device("meta"):
+        network = build(name, image_size=size, **recipe.options)
+    layer = network.get_submodule(linear_classifier(network, model))
+    assert (layer.in_features, parameter_count(network)) == (channels, parameters)
+
+
+def test_a_recipe_that_a_model_changes_must_be_there():
+    copied = plain("model=resnet50")
+    copied["models"]["resnet50"]["fintune"] = {"lr": 1e-4}
+    with pytest.raises(UserError, match=r"models.resnet50.fintune is no recipe; .* quick, finet"):
+        Settings.of(copied)
+
+
+def test_low_rank_adaptation_is_an_option_of_fine_tuning():
+    override = "recipes.finetune.lora={rank:4,layers:[qkv]}"
+    settings = composed("model=dinov3_s16", "data.recipe=finetune", override)
+    assert train.recipe(settings, "dinov3_s16").lora == Lora(rank=4, layers=("qkv",))
 
 
 # optimizer, lr, batch, epochs, px, schedule, clip, floor, augmentation, best epoch by
@@ -107,16 +150,18 @@ def test_recipes_of_the_reports(model):
     assert recipe.label_smoothing == 0
 
 
+@pytest.mark.parametrize("kind", ["finetune", "probe"])
 @pytest.mark.parametrize("model", sorted(set(MODELS) - {"all", "starter"}))
-def test_fine_tuning_takes_size_mean_and_std_of_the_weights(model):
-    settings = composed(f"model={model}", "data=faces140k", "data.recipe=finetune")
+def test_published_weights_are_fed_what_they_were_trained_with(model, kind):
+    settings = composed(f"model={model}", "data=faces140k", f"data.recipe={kind}")
     recipe, network = train.recipe(settings, model), settings.network(model)
     trained = preprocessing_of(network, True)
     images = recipe.preprocessing(network)
     assert (images.mean, images.std) == (trained.mean, trained.std)
-    assert recipe.image_size == trained.image_size or not trained.source
-    mean = f"+models.{model}.finetune.mean=[0.1,0.2,0.3]"
-    own = composed(f"model={model}", "data.recipe=finetune", "data.image_size=96", mean)
+    stated = settings.models[model].recipes.get(kind, {}).get("image_size")
+    assert recipe.image_size == (stated or trained.image_size or 224)
+    mean = f"++models.{model}.{kind}.mean=[0.1,0.2,0.3]"
+    own = composed(f"model={model}", f"data.recipe={kind}", "data.image_size=96", mean)
     images = train.recipe(own, model).preprocessing(network)
     assert (images.image_size, images.mean) == (96, (0.1, 0.2, 0.3))
     assert images.std == trained.std

@@ -3,7 +3,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
 
@@ -83,4 +83,5 @@ def _fields(kind: Any, loc: tuple[int | str, ...]) -> list[str]:
     for part in loc:
         fields = getattr(kind, "__pydantic_fields__", {})
         kind = fields[part].annotation if part in fields else None
+        kind = next((one for one in get_args(kind) if one is not type(None)), kind)  # of X | None
     return list(getattr(kind, "__pydantic_fields__", {}))

@@ -25,16 +25,19 @@ class Family:
 
 _INVERTED = Family(r"bn1|blocks\.\d+\.\d+|bn2")  # bn1, bn2: norm and activation in one module
 _SWIN = Family(r"layers\.\d+\.blocks\.\d+|norm")
+# where a block's input is normalised: with a class token, nothing after the attention of the last
+# block has a gradient anywhere else
+_TOKENS = Family(r"blocks\.\d+\.norm1")
 FAMILIES = {
+    "timm.models.convnext": Family(r"stages\.\d+\.blocks\.\d+"),
     "timm.models.densenet": Family(r"features\.(norm0|transition\d+\.norm|norm5)"),
     "timm.models.efficientnet": _INVERTED,
+    "timm.models.eva": _TOKENS,  # DINOv3
     "timm.models.resnet": Family(r"act1|layer\d+(\.\d+)?"),
     "timm.models.swin_transformer": _SWIN,
     "timm.models.swin_transformer_v2": _SWIN,
     "timm.models.vgg": Family(r"features\.\d+", classes="ReLU"),
-    # where a block's input is normalised: with a class token, nothing after the attention of the
-    # last block has a gradient anywhere else
-    "timm.models.vision_transformer": Family(r"blocks\.\d+\.norm1"),
+    "timm.models.vision_transformer": _TOKENS,
     "timm.models.xception": Family(r"act2|block\d+|act[34]"),
     "torchvision.models.resnet": Family(r"layer\d+(\.\d+)?"),
 }

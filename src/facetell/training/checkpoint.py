@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from facetell.common.errors import brief
 from facetell.common.files import whole
@@ -27,6 +28,26 @@ class History:
     log: list[dict[str, float]] = field(default_factory=list)  # a row per epoch
     weights: dict[str, torch.Tensor] = field(default_factory=dict)  # of the best epoch
     watched: list[torch.Tensor] = field(default_factory=list)  # margins of job.watch per epoch
+
+    def add(self, row: dict[str, float], select: str, network: nn.Module) -> None:
+        """Note an epoch that is done, and keep the weights after it if they are the best so far.
+
+        ``row`` is that of the log, ``select`` what the recipe chooses by.
+
+        >>> history, layer = History(), nn.Linear(1, 1)
+        >>> for loss in (0.5, 0.4, 0.6):
+        ...     row = {"valid_loss": loss, "valid_accuracy": 0.9, "valid_auc": 0.95}
+        ...     history.add(row, "auc", layer)
+        >>> history.epoch, history.best_epoch
+        (3, 2)
+        """
+        self.log.append(row)
+        self.epoch += 1
+        by = {"auc": row["valid_auc"], "accuracy": row["valid_accuracy"], "loss": 0.0}
+        if (key := (by[select], -row["valid_loss"])) > self.best:
+            self.best, self.best_epoch = key, self.epoch
+            weights = network.state_dict()
+            self.weights = {name: one.detach().cpu().clone() for name, one in weights.items()}
 
 
 class Checkpoint:

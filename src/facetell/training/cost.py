@@ -4,13 +4,16 @@
 import platform
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from facetell.common.machine import accelerator_name
+from facetell.common.machine import accelerator_name, peak_device_memory
 from facetell.models.detector import Detector
+from facetell.models.factory import parameter_count
+from facetell.training.checkpoint import History
 
 
 def multiply_adds(detector: Detector, image_size: int) -> int:
@@ -31,6 +34,34 @@ def multiply_adds(detector: Detector, image_size: int) -> int:
     finally:
         detector.train(mode)
     return counter.get_total_flops() // 2
+
+
+def cost_of(
+    detector: Detector,
+    history: History,
+    *,
+    images: int,
+    multiply_adds: int,
+    dtype: torch.dtype,
+    processes: int = 1,
+) -> dict[str, Any]:
+    """What a training has cost that is over: ``images`` are those of an epoch."""
+    device = detector.mean.device
+    cost: dict[str, Any] = {
+        "parameters": parameter_count(detector),
+        "multiply_adds": multiply_adds,
+        "seconds": round(history.seconds, 1),
+        "images_per_second": round(history.epoch * images / max(history.seconds, 1e-9), 1),
+        "epochs": history.epoch,
+        "best_epoch": history.best_epoch,
+        "memory_mib": round(peak_memory()),
+        "device": machine_name(device),
+        "processes": processes,
+        "precision": str(dtype).removeprefix("torch."),
+    }
+    if (most := peak_device_memory(device)) is not None:
+        cost["gpu_memory_mib"] = round(most)
+    return cost
 
 
 def peak_memory() -> float:

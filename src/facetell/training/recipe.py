@@ -3,9 +3,9 @@
 
 from collections.abc import Mapping
 from dataclasses import field, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, Strict, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
@@ -41,11 +41,36 @@ PositiveRgb = Annotated[tuple[Positive, Positive, Positive], BeforeValidator(_fr
 Augmentations = Annotated[str | tuple[str, ...] | None, BeforeValidator(_augmentations)]
 
 
-@dataclass(
-    frozen=True,
-    kw_only=True,
-    config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False),
-)
+SETTINGS = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+Names = Annotated[tuple[str, ...], BeforeValidator(_from_list), Strict()]
+
+
+@dataclass(frozen=True, kw_only=True, config=SETTINGS | {"strict": False})  # made of a mapping
+class Lora:
+    """Low-rank adaptation (Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2022).
+
+    Of each adapted layer the weights W stay, and alpha / rank times a product of two thin matrices
+    is trained beside them. Afterwards it is added to W.
+
+    >>> Lora(rank=4).alpha
+    16
+    """
+
+    rank: Annotated[AtLeastOne, Strict()] = 8
+    """Rows of the one matrix, columns of the other."""
+
+    alpha: Annotated[Positive, Strict()] = 16
+    """How much the product counts."""
+
+    dropout: Annotated[float, Field(ge=0, lt=1), Strict()] = 0.0
+    """Share of a layer's inputs that its matrices do not see in an update."""
+
+    layers: Names | None = None
+    """Ends of names of the layers to adapt, such as ``qkv``. Null: all linear layers but the
+    classifier; of a network without any, its convolutions."""
+
+
+@dataclass(frozen=True, kw_only=True, config=SETTINGS)
 class Recipe:
     """How one network is trained, and how images reach it: a value that does not change.
 
@@ -128,12 +153,32 @@ class Recipe:
     head_epochs: Annotated[int, Field(ge=0)] = 0
     """In so many first epochs only the classifier is trained, then everything."""
 
+    frozen: bool = False
+    """True: a linear probe. Only a linear classifier is trained, on features that the rest of the
+    network gives once per image (``facetell.training.probe``). ``batch_size`` is then that of the
+    classifier, and ``precision`` that of the features, where ``auto`` is float32."""
+
+    lora: Lora | None = None
+    """Train the classifier and low-rank additions to layers, instead of all weights."""
+
     mean: Rgb | None = None
     """Subtracted from RGB in [0, 1], before the network. Null: what the weights were trained with,
     0.5 for random ones."""
 
     std: PositiveRgb | None = None
     """What RGB is divided by after that. Null: as for ``mean``."""
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.frozen:
+            needless = {"augment": self.augment, "lora": self.lora, "head_epochs": self.head_epochs}
+            for name, value in needless.items():
+                if value:
+                    raise ValueError(
+                        f"{name} is not for a frozen network, whose features are computed once: "
+                        "leave it out, or choose the recipe finetune"
+                    )
+        return self
 
     def preprocessing(self, network: str) -> Preprocessing:
         """How images are prepared for a network: as the recipe says, else as its weights want it.

@@ -13,7 +13,7 @@ from torch import nn
 
 from facetell.common.distributed import ALONE, World, current
 from facetell.common.errors import UserError
-from facetell.common.machine import memory_format, peak_device_memory, pins_memory, repeatable
+from facetell.common.machine import memory_format, pins_memory, repeatable
 from facetell.common.progress import STEP, estimating, progress, to_stderr, worked
 from facetell.common.seeding import seed_of
 from facetell.images.loading import Images, TrainingImages, training_batches, training_order
@@ -25,9 +25,10 @@ from facetell.models.factory import build, head_of, parameter_count
 from facetell.models.inference import margins
 from facetell.models.preprocessing import preprocessing_of
 from facetell.models.pretrained import load_weights
+from facetell.training.adapters import adapters
 from facetell.training.augmentations import augmentation
 from facetell.training.checkpoint import Checkpoint, History, State, owner_of
-from facetell.training.cost import machine_name, multiply_adds, peak_memory
+from facetell.training.cost import cost_of, multiply_adds
 from facetell.training.job import PROCESSOR, Engine, Job
 from facetell.training.precision import autocast_dtype
 from facetell.training.sizes import check_batches, check_image_size, check_sets
@@ -135,8 +136,9 @@ def initial_detector(job: Job, device: torch.device, say: Say = silent) -> Detec
             f"{error}. The weights are for images of {trained.image_size} px, and image_size is "
             f"{recipe.image_size}: with null it is theirs"
         ) from error
-    if recipe.head_epochs and not head_of(network):
-        raise UserError(f"head_epochs: {job.network} does not say what its classifier is")
+    for option in ("head_epochs", "lora"):
+        if getattr(recipe, option) and not head_of(network):
+            raise UserError(f"{option}: {job.network} does not say what its classifier is")
     images = recipe.preprocessing(job.network)
     if recipe.pretrained:
         say(f"{job.title}: {trained.in_words(images)}")
@@ -189,6 +191,8 @@ class Trainer:
         self, job: Job, engine: Engine = PROCESSOR, *, world: World = ALONE, say: Say = silent
     ) -> None:
         """Random weights follow from torch's seed, which the caller sets."""
+        if job.recipe.frozen:
+            raise ValueError("a frozen network is for facetell.training.probe")
         self.job, self.engine, self.world, self.history = job, engine, world, History()
         recipe, device = job.recipe, engine.device
         augment = augmentation(recipe.augment, recipe.image_size)
@@ -203,6 +207,8 @@ class Trainer:
         self.steps = len(self._order())
         self.detector = initial_detector(job, device, say)
         check_image_size(self.detector, recipe.image_size)
+        self.multiply_adds = multiply_adds(self.detector, recipe.image_size)
+        self.adapters = adapters(self.detector, recipe)
         self.dtype: torch.dtype = world.agreed(
             autocast_dtype(job.network, self.detector, recipe, device) if world.first else None
         )
@@ -213,7 +219,6 @@ class Trainer:
                 f"stop_below: the first learning rate, {self.updater.schedule.lr:g}, is below "
                 f"{recipe.stop_below:g}, where training ends; raise lr, or lower stop_below"
             )
-        self.multiply_adds = multiply_adds(self.detector, recipe.image_size)
         if engine.compile:
             self.detector.network.compile()
 
@@ -266,13 +271,7 @@ class Trainer:
         row |= self.train_one_epoch(bar)
         row |= self.validate()
         self.updater.schedule.epoch(row["valid_loss"])
-        history.log.append(row)
-        by = {"auc": row["valid_auc"], "accuracy": row["valid_accuracy"], "loss": 0.0}
-        if (key := (by[self.job.recipe.select], -row["valid_loss"])) > history.best:
-            history.best, history.best_epoch = key, history.epoch + 1
-            weights = self.detector.network.state_dict()
-            history.weights = {name: one.detach().cpu().clone() for name, one in weights.items()}
-        history.epoch += 1
+        history.add(row, self.job.recipe.select, self.detector.network)
         history.seconds += time.monotonic() - started
         if self.watch_images is not None:
             scores = self._margins(self.watch_images, self.dtype)
@@ -356,6 +355,8 @@ class Trainer:
         """The detector at its best epoch, its threshold, and what the training cost."""
         valid, history = self.job.valid_set, self.history
         self.detector.network.load_state_dict(history.weights)
+        if self.adapters is not None:
+            self.detector.network = self.adapters.merged()
         self.detector.requires_grad_(True).eval()
         cost = self._cost()
         scores = self._margins(self.valid_images, torch.float32)
@@ -367,23 +368,14 @@ class Trainer:
         return Fit(self.detector, threshold, heat, history.log, cost, watched)
 
     def _cost(self) -> dict[str, Any]:
-        history, device = self.history, self.engine.device
-        images = sum(map(len, self._order()))
-        cost: dict[str, Any] = {
-            "parameters": parameter_count(self.detector),
-            "multiply_adds": self.multiply_adds,
-            "seconds": round(history.seconds, 1),
-            "images_per_second": round(history.epoch * images / max(history.seconds, 1e-9), 1),
-            "epochs": history.epoch,
-            "best_epoch": history.best_epoch,
-            "memory_mib": round(peak_memory()),
-            "device": machine_name(device),
-            "processes": self.world.size,
-            "precision": str(self.dtype).removeprefix("torch."),
-        }
-        if (most := peak_device_memory(device)) is not None:
-            cost["gpu_memory_mib"] = round(most)
-        return cost
+        return cost_of(
+            self.detector,
+            self.history,
+            images=sum(map(len, self._order())),
+            multiply_adds=self.multiply_adds,
+            dtype=self.dtype,
+            processes=self.world.size,
+        )
 
     def state_dict(self) -> State:
         """All that changes in training: what ``facetell.training.checkpoint`` saves."""

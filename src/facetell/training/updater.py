@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from facetell.common.distributed import ALONE, SynchronisedBatchNorm, World
@@ -20,6 +21,7 @@ from facetell.common.machine import pins_memory
 from facetell.images.loading import to_unit
 from facetell.models.detector import Detector
 from facetell.models.factory import head_of
+from facetell.training.adapters import is_adapter
 from facetell.training.optimisation import Schedule, optimizer
 from facetell.training.recipe import Recipe
 
@@ -58,17 +60,22 @@ class Updater:
         self.model: nn.Module = detector  # with several processes, wrapped anew in each epoch
 
     def begin_epoch(self, epoch: int) -> None:
-        """Training mode; the body is frozen while only the head is trained."""
-        network = self.detector.network
-        body_frozen = epoch < self.recipe.head_epochs
+        """Training mode; the body, or all of it but its adapters, is frozen as the recipe says."""
+        network, recipe = self.detector.network, self.recipe
+        body_frozen = epoch < recipe.head_epochs
         heads = tuple(f"{name}." for name in head_of(network))
         self.detector.train()
         for name, parameter in network.named_parameters():
-            parameter.requires_grad_(not body_frozen or name.startswith(heads))
+            of_body = is_adapter(name) if recipe.lora else True
+            parameter.requires_grad_(name.startswith(heads) or (of_body and not body_frozen))
         if body_frozen:
             self.detector.eval()  # the body's batch norm keeps its statistics
             for name in head_of(network):
                 network.get_submodule(name).train()
+        elif recipe.lora:
+            for module in network.modules():
+                if isinstance(module, BatchNorm):
+                    module.eval()  # so does that of weights that stay
         if self.world.size > 1:
             self.model = DistributedDataParallel(self.detector)
 
