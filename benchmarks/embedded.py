@@ -28,27 +28,39 @@ HEAD = (
 def prepared(home: Path, seed: int) -> Path:
     """A copy of the working tree with the packed set of this seed."""
     clone = home / f"seed-{seed}"
+    copy_tree(clone)
+    # one perturbation instead of 29: the columns need the images as they are, and their twins
+    few = ["~predict.suites.quick", "+predict.suites.quick.flip={}"]
+    stage(clone, "compose", "model=all", f"data.fetch.seed={seed}", *few)
+    pack(clone)
+    return clone
+
+
+def copy_tree(clone: Path) -> None:
+    """What the stages need of the working tree, into a folder."""
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.check_output(listed, text=True).splitlines():
         if Path(name).is_file() and name.split("/")[0] in ("conf", "pipeline", "src", ".dvc"):
             (clone / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(name, clone / name)
-        # one perturbation instead of 29: the columns need the images as they are, and their twins
-    few = ["~predict.suites.quick", "+predict.suites.quick.flip={}"]
-    stage(clone, "compose", "model=all", f"data.fetch.seed={seed}", *few)
+
+
+def pack(clone: Path) -> None:
+    """The packed set of a copy whose parameters are composed, unless it is there already."""
     if not (clone / "data/packed/test.arrow").exists():
         for name in ("fetch", "split", "pack"):
             stage(clone, name)
-    return clone
 
 
 def stage(clone: Path, name: str, *arguments: str) -> float:
-    """Run one stage; the seconds it took, its start included."""
+    """Run one stage; the seconds it took, its start included. If it fails, its words are shown."""
     started = time.perf_counter()
-    subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", f"pipeline.{name}", *arguments],
-        cwd=clone, check=True, stderr=subprocess.DEVNULL,
+        cwd=clone, stderr=subprocess.PIPE, text=True, errors="replace",
     )  # fmt: skip
+    if done.returncode:
+        sys.exit(f"{' '.join((name, *arguments))}: {done.stderr.strip()}")
     return time.perf_counter() - started
 
 
