@@ -21,12 +21,14 @@ def workspace(home: Path) -> Path:
 
 
 def stage(home: Path, name: str, *arguments: str) -> float:
-    """Run one stage; the seconds it took, its start included."""
+    """Run one stage; the seconds it took, its start included. If it fails, its words are shown."""
     started = time.perf_counter()
-    subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", f"pipeline.{name}", *arguments],
-        cwd=home, check=True, stderr=None if sys.stderr.isatty() else subprocess.DEVNULL,
+        cwd=home, stderr=subprocess.PIPE, text=True, errors="replace",
     )  # fmt: skip
+    if done.returncode:
+        sys.exit(f"{' '.join((name, *arguments))}: {done.stderr.strip()}")
     return time.perf_counter() - started
 
 

@@ -8,8 +8,10 @@ from PIL import Image
 from support import ROOT
 from support.pages import PAGES
 
+from benchmarks import augmentations
 from facetell import __version__
 from facetell.common.errors import UserError
+from facetell.common.files import read_json
 from pipeline import publish
 
 KB = 1000
@@ -62,3 +64,13 @@ def test_the_changelog_has_this_version_and_what_is_to_come():
 def test_the_citation_is_of_this_version():
     said = (ROOT / "CITATION.cff").read_text()
     assert f"\nversion: {__version__}\n" in said
+
+
+@pytest.mark.parametrize(
+    "path", sorted(augmentations.RESULTS.glob("augmentations-*.json")), ids=str
+)
+def test_what_augmentation_does_is_as_it_was_measured(path):
+    text = (ROOT / "docs/results.md").read_text(encoding="utf-8")
+    found = read_json(path)
+    assert augmentations.robustness_table(found) in text
+    assert augmentations.region_table(found) in text

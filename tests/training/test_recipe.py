@@ -42,7 +42,10 @@ def test_lists_stand_for_tuples_and_whole_numbers_for_any():
         ({"optimizer": "lion"}, "optimizer should be 'sgd', 'adam', 'adamw' or 'nadam', got"),
         ({"schedule": "step"}, "schedule should be 'plateau', 'onecycle', 'cosine' or 'constant',"),
         ({"precision": "int8"}, "precision should be 'auto', 'float32', 'bfloat16' or 'float16',"),
-        ({"augment": "cutout"}, "augment should be null, one of flip, s0, course, blur, or a list"),
+        (
+            {"augment": "cutout"},
+            "should be null, one of flip, s0, course, blur, robust, or a list of",
+        ),
         ({"augment": ["flip", "cutout"]}, "or a list of them, got ['flip', 'cutout']"),
         ({"pretrained": 1}, "pretrained should be a valid boolean or a valid string, got 1"),
         ({"mean": [0, 0]}, "mean.2 is missing"),
