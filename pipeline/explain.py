@@ -25,7 +25,7 @@ from facetell.images.packed import Packed
 from facetell.models.detector import Detector
 from facetell.report.figures.explained import Shown, figures
 from pipeline import paths
-from pipeline.settings import ExplainSuite, Settings
+from pipeline.settings import Settings
 from pipeline.stage import run
 
 DRAWN = 15  # seconds of the figures
@@ -34,7 +34,9 @@ DRAWN = 15  # seconds of the figures
 def main(model: str) -> None:
     settings = Settings.load()
     chosen, suite = settings.explain, settings.explain.chosen
-    tested = test_set(model, settings)
+    detector = Detector.load(paths.weights(model)).to(device())
+    tested = explained_set(detector, model, settings, "test")
+    validated = explained_set(detector, model, settings, "valid")
     defined = tested.defined_methods()
     judged = [name for name in suite.methods if name in defined]
     if not judged:
@@ -44,9 +46,10 @@ def main(model: str) -> None:
         )
     trial = TrialSettings.of(dict(suite.trials))
     shown_rows = looked_at(tested, settings)
-    with announced(model, tested, judged, suite, trial, len(shown_rows)):
+    scored = planted_cost(tested, validated, methods=judged, most=suite.planted)
+    with announced(model, tested, judged, trial, scored + len(shown_rows)):
         seen = survey(tested, per_group=chosen.per_group, permutations=suite.permutations)
-        truth = planted_benchmark(tested, methods=judged, most=suite.planted)
+        truth = planted_benchmark(tested, validated, methods=judged, most=suite.planted)
         tried = trials(tested, truth, judged, trial)
         planted = of_planted(truth)
         verdicts = stored(planted["planted"]) if planted else {}
@@ -71,35 +74,32 @@ def announced(
     model: str,
     tested: TestSet,
     methods: list[str],
-    suite: ExplainSuite,
     trial: TrialSettings,
-    shown: int,
+    more: float,
 ) -> AbstractContextManager[None]:
-    """What all of it costs, in units of surveying an image."""
-    scored = planted_cost(tested, methods=methods, most=suite.planted)
-    total = len(tested.images) + scored + trial_cost(methods, trial) + shown
+    """What all of it costs, in units of surveying an image: the survey, the trials, and ``more``."""
+    total = len(tested.images) + trial_cost(methods, trial) + more
     what = f"explain {model}: {len(tested.images):,} images, {len(methods)} methods put to the test"
     imputed = imputing_seconds(tested.images.size, methods, trial)
     return estimating(what, total, afterwards=DRAWN + imputed)
 
 
-def test_set(model: str, settings: Settings) -> TestSet:
-    """A trained detector with the packed test images and its margins on them."""
-    detector = Detector.load(paths.weights(model))
+def explained_set(detector: Detector, model: str, settings: Settings, split: str) -> TestSet:
+    """A trained detector with the packed images of a split and its margins on them."""
     card = detector.card
-    images = Images(Packed(paths.PACKED["test"]), card.image_size, keep=True)
+    images = Images(Packed(paths.PACKED[split]), card.image_size, keep=True)
     manifest = pd.read_parquet(paths.MANIFEST)
-    test = manifest[manifest["split"] == "test"].set_index("id").loc[images.packed.ids]
-    test = test.reset_index()
+    own = manifest[manifest["split"] == split].set_index("id").loc[images.packed.ids].reset_index()
     predictions = read(paths.predictions(model))
-    twins = CONTROL in predictions.table["variant"].cat.categories
+    table = predictions.table
+    twins = ((table["split"] == split) & (table["variant"] == CONTROL)).any()
     return TestSet(
-        detector=detector.to(device()),
+        detector=detector,
         images=images,
-        manifest=test,
+        manifest=own,
         threshold=card.threshold,
-        margins=margins_of(predictions, test, "clean"),
-        margins_without=margins_of(predictions, test, CONTROL) if twins else None,
+        margins=margins_of(predictions, own, "clean", split=split),
+        margins_without=margins_of(predictions, own, CONTROL, split=split) if twins else None,
         frame=settings.data.frame,
         resamples=settings.score.resamples,
         seed=settings.train.seed,

@@ -8,7 +8,8 @@ import pytest
 
 from facetell.common.errors import UserError
 from facetell.explain.trust import planted
-from facetell.explain.trust.planted import Leaderboard, gated, model_gate, near
+from facetell.explain.trust.leaderboard import Leaderboard
+from facetell.explain.trust.planted import gated, model_gate, near
 
 PLACE = {"source": "trained", "fakes": "all"}
 

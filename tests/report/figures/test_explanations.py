@@ -16,7 +16,8 @@ from facetell.explain.activation.maximise import Ascent, Channel, Maximised
 from facetell.explain.survey.class_means import ClassMeans, Labellings
 from facetell.explain.survey.examples import Example
 from facetell.explain.survey.regions import RegionShares
-from facetell.explain.trust.planted import Leaderboard, baselines
+from facetell.explain.trust.leaderboard import Leaderboard
+from facetell.explain.trust.planted import baselines
 from facetell.explain.trust.verdict import Verdict, judge
 from facetell.report.figures.activations import activations, maximised
 from facetell.report.figures.class_means import Means, class_means, significant

@@ -9,6 +9,7 @@ from facetell.explain.registry import METHODS
 from facetell.explain.survey.class_means import ALPHA
 from facetell.explain.survey.regions import sentence
 from facetell.explain.survey.survey import Survey
+from facetell.explain.trust.leaderboard import ELSEWHERE, LEADS
 from facetell.explain.trust.planted import METRICS
 from facetell.explain.trust.planted_benchmark import PlantedBenchmark
 from facetell.explain.trust.trials import Trials
@@ -18,6 +19,7 @@ BOARD = (  # columns of the leaderboard that are kept
     *("source", "fakes", "method", "layer", "n", "persons", "area", "area_near"),
     *(f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")),
     *("rra_elsewhere", "rra_excess", "rra_excess_low", "rra_excess_high"),
+    *(*LEADS, ELSEWHERE),
 )
 
 
