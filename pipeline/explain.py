@@ -77,7 +77,7 @@ def announced(
     trial: TrialSettings,
     more: float,
 ) -> AbstractContextManager[None]:
-    """What all of it costs, in units of surveying an image: the survey, the trials, and ``more``."""
+    """What all of it costs, in units of surveying an image: survey, trials, and ``more``."""
     total = len(tested.images) + trial_cost(methods, trial) + more
     what = f"explain {model}: {len(tested.images):,} images, {len(methods)} methods put to the test"
     imputed = imputing_seconds(tested.images.size, methods, trial)

@@ -70,6 +70,13 @@ def test_what_never_varies_is_certain_and_one_person_says_nothing():
     assert (single.p() == 1).all()
 
 
+def test_one_that_differs_among_many_that_do_not_leaves_bounds_finite():
+    values = np.ones((12, 1))
+    values[3] = 0.8
+    bound = Means(values, np.arange(12), resamples=200).lower()[0]
+    assert 0.9 < bound < values.mean()
+
+
 def test_what_does_not_fit_is_refused():
     with pytest.raises(UserError, match="needs its person"):
         Means(np.ones((3, 1)), [1, 2])

@@ -127,9 +127,7 @@ def explained() -> dict:
     gate = {"accuracy_with": 0.96, "accuracy_without": 0.5, "passed": True}
     board = pd.DataFrame(rows)
     choice = Choice("several", 60, 40, 32, "gradcam", "conv1", 0.85, 0.8, 0.9)
-    verdict = judge(
-        board, "single", fakes=25, passed=20, gate=gate, titles={}, choice=choice
-    )
+    verdict = judge(board, "single", fakes=25, passed=20, gate=gate, titles={}, choice=choice)
     planted = {"gate": gate, "fakes_told": {"single": 20, "several": 0}}
     planted |= {"verdicts": {"single": verdict.record()}}
     planted |= {"leaderboard": records(with_beliefs(board, verdict))}

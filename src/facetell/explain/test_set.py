@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A detector with the images that it is explained on, test images or validation images: what travels
-together."""
+"""A detector with the images that it is explained on, of the test or the validation split: what
+travels together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

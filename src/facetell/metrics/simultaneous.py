@@ -8,7 +8,7 @@ there are, and means that resemble one another cost little. With few persons the
 bootstrap, and one that is not studentised in every draw, promise too much by far.
 """
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +17,10 @@ from facetell.common.errors import UserError
 from facetell.metrics.intervals import LEVEL, RESAMPLES, Resamples
 
 TAIL = (1 - LEVEL) / 2  # of one-sided bounds, as at each end of an interval
+# A draw may leave out the few persons that differ from the others, and is then as good as without
+# spread; unbounded, such draws would decide alone. With a quarter, simulated family-wise errors
+# stay at 3% or below for skewed means of 9 to 22 persons, with a half they reach 17%.
+FLOOR = 0.25  # of the error of the data, which the error in a draw is at least
 NOTHING = 1e-9  # differences below are rounding
 
 
@@ -63,7 +67,7 @@ class Means:
         correction = np.sqrt(len(names) / max(1, len(names) - 1))
         self.error = spread * correction if len(names) > 1 else np.full(values.shape[1], np.inf)
         self._correction = correction
-        self._draws = Resamples(np.arange(len(names)), resamples=resamples, seed=seed)
+        self._draws = _draws(len(names), resamples, seed)
 
     @cached_property
     def _drawn(self) -> np.ndarray:
@@ -80,8 +84,9 @@ class Means:
         variance = squares - 2 * moved * mixed + moved**2 * numbers
         error = self._correction * np.sqrt(np.maximum(variance, 0)) / number
         moved[np.abs(moved) < NOTHING] = 0.0
+        error = np.maximum(error, FLOOR * self.error)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(moved == 0, 0.0, moved / np.where(error < NOTHING, 0.0, error))
+            return np.where(moved == 0, 0.0, moved / error)
 
     def lower(self, *, together: bool = True) -> np.ndarray:
         """Lower bounds, (K,): all of them hold with 97.5%; each for itself if not ``together``."""
@@ -102,3 +107,9 @@ class Means:
         with np.errstate(divide="ignore", invalid="ignore"):
             found = np.where(self.value == 0, 0.0, np.abs(self.value) / self.error)
         return (1 + (drawn >= found).sum(axis=0)) / (1 + len(drawn))
+
+
+@lru_cache(maxsize=4)
+def _draws(persons: int, resamples: int, seed: int) -> Resamples:
+    """The same draws for all means of as many persons; making them takes longer than using them."""
+    return Resamples(np.arange(persons), resamples=resamples, seed=seed)

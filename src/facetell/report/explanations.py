@@ -131,10 +131,14 @@ def planted_truth(explained: Stored) -> list[Block]:
         "`elsewhere` is the same map scored with the masks of other persons' fakes, which is what "
         "a map gets by pointing at faces in general; `untrained` is the same map of the network "
         "with random weights; `RRA on validation` is what chose the map, in brackets the number of "
-        "fakes and their kind where it differs. Fakes with `altered` pixels have masks of yours and "
-        "no twins: whether what was altered decides the verdict is then not known. All maps: "
-        "plots/compare/leaderboard_*.png, metrics/explain/<model>.json."
+        "fakes, and their kind where it is another. All maps: plots/compare/leaderboard_*.png, "
+        "metrics/explain/<model>.json."
     )
+    if any(row["fakes"] == "altered" for row in rows):
+        parts.append(
+            "Fakes with `altered` pixels have a mask, but no twin without what was altered: that "
+            "it decides their verdict is not known, and belief never reaches beyond those scored."
+        )
     return [*parts, pd.DataFrame(rows).fillna(ABSENT)]
 
 

@@ -41,9 +41,7 @@ def verdict(
     board: pd.DataFrame | None = None, passed: int = 9, gate=PASSED, choice=CHOICE
 ) -> Verdict:
     board = table() if board is None else board
-    return judge(
-        board, "single", fakes=30, passed=passed, gate=gate, titles=TITLES, choice=choice
-    )
+    return judge(board, "single", fakes=30, passed=passed, gate=gate, titles=TITLES, choice=choice)
 
 
 def test_believed_is_what_leads_all_that_knows_nothing_among_so_many_maps():
@@ -79,7 +77,9 @@ def test_the_chosen_map_is_that_of_validation_and_needs_no_correction():
     poor = verdict(choice=dataclasses.replace(CHOICE, method="higher"))
     assert poor.chosen["score"] == 0.9
     assert not poor.chosen_is_believed
-    assert poor.claim.startswith("higher at a, the map that validation fakes chose, is not believed")
+    assert poor.claim.startswith(
+        "higher at a, the map that validation fakes chose, is not believed"
+    )
 
 
 def test_without_enough_validation_fakes_nothing_is_chosen_and_that_is_said():

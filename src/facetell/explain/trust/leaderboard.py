@@ -3,9 +3,10 @@
 
 A map finds something only if it leads every one of these: chance, the blind maps, the same map of
 the untrained network, and itself with masks of other persons' fakes. Leads are differences on the
-same images, so what makes an artefact easy to find cancels out. That all lead by more than nothing
-needs no correction for the number of rivals (an intersection-union test, Berger 1982); the number
-of maps does, see ``facetell.metrics.simultaneous``.
+same images, so what makes an artefact easy to find cancels out. That a map leads all of its rivals
+needs no correction for the number of rivals (an intersection-union test, Berger 1982). The number
+of maps does: the bounds of their smallest leads hold all at once, see
+``facetell.metrics.simultaneous``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -110,22 +111,28 @@ class Leaderboard:
     def _leads(self, fakes: str) -> pd.DataFrame:
         """The columns ``LEADS`` and ``ELSEWHERE`` of each trained map on one kind of fakes."""
         maps = [key for key in self._means if key[:2] == ("trained", fakes)]
-        values, of_map = [], []
-        for number, key in enumerate(maps):
-            rivals = self._rivals(key)
-            values += [self._means.values(key)[METRIC] - rival for rival in rivals]
-            of_map += [number] * len(rivals)
-        same = {tuple(self._means.persons(key)) for key in maps}
-        if len(same) > 1:
+        persons = self._means.persons(maps[0])
+        if any(self._means.persons(key) != persons for key in maps):
             raise UserError("not all maps were scored on the same images: their leads differ")
-        means = Means(
-            np.stack(values, axis=1), list(same.pop()),
-            resamples=self._means.resamples, seed=self._means.seed,
-        )  # fmt: skip
-        columns = [means.value, means.lower(together=False), means.lower()]
-        rows = pd.DataFrame(np.stack(columns, axis=1), columns=list(LEADS)).groupby(of_map)
-        found = pd.DataFrame(maps, columns=list(self._means.columns)).join(rows.min())
-        return found.assign(**{ELSEWHERE: rows[LEADS[-1]].first()})  # the first rival is elsewhere
+        found, nearest, specific = [], [], []
+        for key in maps:
+            own = self._means.values(key)[METRIC]
+            leads = np.stack([own - rival for rival in self._rivals(key)], axis=1)
+            means = self._bounded(leads, persons)
+            alone = means.lower(together=False)
+            found.append((means.value.min(), alone.min()))
+            nearest.append(leads[:, alone.argmin()])
+            specific.append(leads[:, 0])  # the first rival is elsewhere
+        together = [
+            self._bounded(np.stack(values, axis=1), persons).lower()
+            for values in (nearest, specific)
+        ]
+        table = pd.DataFrame(maps, columns=list(self._means.columns))
+        columns = [*np.array(found).T, *together]
+        return table.assign(**dict(zip((*LEADS, ELSEWHERE), columns, strict=True)))
+
+    def _bounded(self, values: np.ndarray, persons: Sequence[Any]) -> Means:
+        return Means(values, persons, resamples=self._means.resamples, seed=self._means.seed)
 
     def _rivals(self, key: Key) -> list[np.ndarray]:
         """What a map of the trained network has to lead, (N,) each: itself elsewhere, chance, the

@@ -81,13 +81,14 @@ class _Masked:
         rows = np.flatnonzero((tested.labels == 1) & (tested.manifest["mask"] != "").to_numpy())
         masks = {i: m for i in rows.tolist() if (m := tested.mask(i)) is not None}
         kinds, passed = _kinds(tested), _passed(tested)
-        fakes = {kind: [i for i in masks if kinds[i] == kind] for kind in KINDS}
+        sorted_ = {kind: [i for i in masks if kinds[i] == kind] for kind in KINDS}
+        fakes = {kind: rows for kind, rows in sorted_.items() if rows}
         return cls(masks, fakes, {k: [i for i in own if passed[i]] for k, own in fakes.items()})
 
     def scored(self, tested: TestSet, kind: str, most: int) -> dict[int, np.ndarray]:
         """Masks of those that maps are scored on, the first ``most`` that pass, by index; none if
         too few do."""
-        rows = self.passed[kind][:most]
+        rows = self.passed.get(kind, [])[:most]
         if len(rows) < LEAST or len(set(tested.persons[rows])) < 2:
             return {}
         return {row: self.masks[row] for row in rows}
@@ -118,8 +119,8 @@ def planted_benchmark(
         if own := known.scored(tested, kind, most):
             boards[kind], titles = _leaderboard(tested, own, kind, methods, networks)
     return PlantedBenchmark(
-        _gate(tested, known.fakes["several"] or list(known.masks)),
-        {kind: _gate(tested, rows) for kind, rows in known.fakes.items() if rows},
+        _gate(tested, known.fakes.get("several") or list(known.masks)),
+        {kind: _gate(tested, rows) for kind, rows in known.fakes.items()},
         known.fakes,
         known.passed,
         boards,
@@ -132,13 +133,11 @@ def _choices(validated: TestSet, methods: Sequence[str], most: int) -> dict[str,
     """The map that validation fakes chose, by kind of test fakes."""
     known, found = _Masked.of(validated), {}
     for kind, fakes in known.fakes.items():
-        if fakes:
-            table = pd.DataFrame()
-            if own := known.scored(validated, kind, most):
-                networks = {"trained": validated.detector}
-                table = _leaderboard(validated, own, kind, methods, networks)[0].table()
-            passed = len(known.passed[kind])
-            found[kind] = choose(table, kind, fakes=len(fakes), passed=passed)
+        table = pd.DataFrame()
+        if own := known.scored(validated, kind, most):
+            networks = {"trained": validated.detector}
+            table = _leaderboard(validated, own, kind, methods, networks)[0].table()
+        found[kind] = choose(table, kind, fakes=len(fakes), passed=len(known.passed[kind]))
     first = next(iter(found.values()), None)
     return found | {kind: first for kind in KINDS if first is not None and kind not in found}
 
