@@ -12,8 +12,10 @@ from facetell.common.machine import device
 from facetell.common.progress import estimating
 from facetell.evaluation.model_scores import margins_of
 from facetell.evaluation.predictions import CONTROL, read
+from facetell.explain.registry import cost
 from facetell.explain.survey import kept_maps as kept
-from facetell.explain.survey.records import of_planted, of_survey, of_trials
+from facetell.explain.survey.records import of_planted, of_replaced, of_survey, of_trials
+from facetell.explain.survey.replaced import compared, replaced_regions
 from facetell.explain.survey.sampled import sampled, worst_mistakes
 from facetell.explain.survey.survey import survey
 from facetell.explain.test_set import TestSet
@@ -47,16 +49,18 @@ def main(model: str) -> None:
     trial = TrialSettings.of(dict(suite.trials))
     shown_rows = looked_at(tested, settings)
     scored = planted_cost(tested, validated, methods=judged, most=suite.planted)
-    with announced(model, tested, judged, trial, scored + len(shown_rows)):
+    replaced_cost = cost(judged) * len(compared(tested, suite.planted))
+    with announced(model, tested, judged, trial, scored + replaced_cost + len(shown_rows)):
         seen = survey(tested, per_group=chosen.per_group, permutations=suite.permutations)
         truth = planted_benchmark(tested, validated, methods=judged, most=suite.planted)
+        replaced = replaced_regions(tested, methods=judged, most=suite.planted)
         tried = trials(tested, truth, judged, trial)
         planted = of_planted(truth)
         verdicts = stored(planted["planted"]) if planted else {}
         best = kept.recommended(verdicts, seen.layer)
         kept.write(paths.maps(model), kept.kept_maps(tested, shown_rows, best))
     facts = {"model": model, "suite": chosen.suite, "layer": seen.layer, "images": seen.counts}
-    facts |= of_survey(model, seen) | planted | of_trials(tried)
+    facts |= of_survey(model, seen) | of_replaced(replaced) | planted | of_trials(tried)
     write_json(paths.explained(model), facts, digits=4)
     shown = Shown.of(model, settings.data.name, defined, suite.costly, **dict(suite.activation))
     drawn = ((f"{name}.png", figure) for name, figure in figures(tested, seen, shown))

@@ -263,17 +263,6 @@ def test_relevance_by_region_is_for_an_images_own_class(seen):
     json.dumps(facts, allow_nan=False)
 
 
-def test_relevance_in_replaced_regions_is_reported(tested):
-    regions = np.where(tested.labels == 1, "nose+mouth", "")
-    facts = of_survey("squares", survey(changed(tested, regions=regions), per_group=1,
-                                        permutations=9))  # fmt: skip
-    assert {row["method"]: row["n"] for row in facts["replaced"]} == {
-        "saliency": PAIRS, "gradcam": PAIRS}  # fmt: skip
-    said = explain_report({"squares": json.loads(json.dumps(facts))})
-    assert "## Whether they look at what was replaced" in said
-    assert f"| squares | gradcam at second | {PAIRS} |" in said
-
-
 def test_one_class_has_no_difference(tested):
     seen = survey(changed(tested, label=1), per_group=3, permutations=9)
     assert seen.means == {}

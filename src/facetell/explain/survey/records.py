@@ -24,7 +24,7 @@ BOARD = (  # columns of the leaderboard that are kept
 
 
 def of_survey(model: str, seen: Survey) -> dict[str, Any]:
-    """Class means, regions and replaced regions as numbers and sentences."""
+    """Class means and regions as numbers and sentences."""
     facts: dict[str, Any] = {"class_means": {}}
     for name, means in seen.means.items():
         difference = means.difference()
@@ -45,9 +45,12 @@ def of_survey(model: str, seen: Survey) -> dict[str, Any]:
             facts["what_to_look_for"].append(said)
             about = {"method": method, "layer": layer, "class": kind}
             facts["looks_at"].append(about | {"sentence": said})
-    if seen.replaced is not None:
-        facts["replaced"] = records(seen.replaced.table())
     return facts
+
+
+def of_replaced(table: pd.DataFrame) -> dict[str, Any]:
+    """Relevance in replaced against kept regions; nothing where that is not known."""
+    return {"replaced": records(table)} if len(table) else {}
 
 
 def of_planted(truth: PlantedBenchmark) -> dict[str, Any]:
