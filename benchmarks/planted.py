@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Do maps that won on the test images win on fakes that nobody has seen?
+"""Do maps that validation fakes chose keep their score on fakes that nobody has seen?
 
 Run: python -m benchmarks.planted [--model resnet50] [--seed 1] [--singles 60] [--most 200]
-The explain stage names the best of many maps on the images that it is rated on. Here the maps that
+The explain stage has validation fakes choose a map, and test fakes rate it. Here the maps that
 metrics/explain/<model>.json names are taken as given, with gate and definitions, and are scored on
 fakes rendered anew from another seed: of other persons, each with a single artefact, and some with
 several. What can be believed is decided there too, as in the explain stage. The model is the one in
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=200)
     options = parser.parse_args()
     said = read_json(f"metrics/explain/{options.model}.json")["planted"]
-    named = {kind: verdict.best for kind, verdict in stored(said).items() if verdict.best}
+    named = {kind: verdict.chosen for kind, verdict in stored(said).items() if verdict.chosen}
     methods = sorted({row["method"] for row in said["leaderboard"] if row["source"] == "trained"})
     detector = Detector.load(f"models/{options.model}.safetensors")
     card = detector.card
@@ -84,11 +84,11 @@ def main() -> None:
             compare(tables[kind], named[kind])
 
 
-def compare(fresh: pd.DataFrame, best: Mapping[str, Any]) -> None:
-    """Print how the map that was best on the test images does on fresh fakes, and what knows
-    nothing beside it."""
-    same = (fresh["method"] == best["method"]) & (fresh["layer"] == best["layer"])
-    print(f"  {best['method']} at {best['layer']}, RRA {best['score']:.3f} on the test set")
+def compare(fresh: pd.DataFrame, chosen: Mapping[str, Any]) -> None:
+    """Print how the map that validation fakes chose does on fresh fakes, and what knows nothing
+    beside it."""
+    same = (fresh["method"] == chosen["method"]) & (fresh["layer"] == chosen["layer"])
+    print(f"  {chosen['method']} at {chosen['layer']}, RRA {chosen['score']:.3f} on the test set")
     for source in ("trained", "untrained"):
         row = fresh[same & (fresh["source"] == source)].iloc[0]
         numbers = ", ".join(

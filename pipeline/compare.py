@@ -40,6 +40,7 @@ DRAWN, DRAWN_PER_MODEL = 10, 2  # seconds of the figures
 KINDS = {
     "single": "Which maps find a single planted artefact",
     "several": "Which maps find several planted artefacts",
+    "altered": "Which maps find the pixels that were altered",
 }
 
 

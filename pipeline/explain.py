@@ -12,8 +12,10 @@ from facetell.common.machine import device
 from facetell.common.progress import estimating
 from facetell.evaluation.model_scores import margins_of
 from facetell.evaluation.predictions import CONTROL, read
+from facetell.explain.registry import cost
 from facetell.explain.survey import kept_maps as kept
-from facetell.explain.survey.records import of_planted, of_survey, of_trials
+from facetell.explain.survey.records import of_planted, of_replaced, of_survey, of_trials
+from facetell.explain.survey.replaced import compared, replaced_regions
 from facetell.explain.survey.sampled import sampled, worst_mistakes
 from facetell.explain.survey.survey import survey
 from facetell.explain.test_set import TestSet
@@ -25,7 +27,7 @@ from facetell.images.packed import Packed
 from facetell.models.detector import Detector
 from facetell.report.figures.explained import Shown, figures
 from pipeline import paths
-from pipeline.settings import ExplainSuite, Settings
+from pipeline.settings import Settings
 from pipeline.stage import run
 
 DRAWN = 15  # seconds of the figures
@@ -34,7 +36,9 @@ DRAWN = 15  # seconds of the figures
 def main(model: str) -> None:
     settings = Settings.load()
     chosen, suite = settings.explain, settings.explain.chosen
-    tested = test_set(model, settings)
+    detector = Detector.load(paths.weights(model)).to(device())
+    tested = explained_set(detector, model, settings, "test")
+    validated = explained_set(detector, model, settings, "valid")
     defined = tested.defined_methods()
     judged = [name for name in suite.methods if name in defined]
     if not judged:
@@ -44,16 +48,19 @@ def main(model: str) -> None:
         )
     trial = TrialSettings.of(dict(suite.trials))
     shown_rows = looked_at(tested, settings)
-    with announced(model, tested, judged, suite, trial, len(shown_rows)):
+    scored = planted_cost(tested, validated, methods=judged, most=suite.planted)
+    replaced_cost = cost(judged) * len(compared(tested, suite.planted))
+    with announced(model, tested, judged, trial, scored + replaced_cost + len(shown_rows)):
         seen = survey(tested, per_group=chosen.per_group, permutations=suite.permutations)
-        truth = planted_benchmark(tested, methods=judged, most=suite.planted)
+        truth = planted_benchmark(tested, validated, methods=judged, most=suite.planted)
+        replaced = replaced_regions(tested, methods=judged, most=suite.planted)
         tried = trials(tested, truth, judged, trial)
         planted = of_planted(truth)
         verdicts = stored(planted["planted"]) if planted else {}
         best = kept.recommended(verdicts, seen.layer)
         kept.write(paths.maps(model), kept.kept_maps(tested, shown_rows, best))
     facts = {"model": model, "suite": chosen.suite, "layer": seen.layer, "images": seen.counts}
-    facts |= of_survey(model, seen) | planted | of_trials(tried)
+    facts |= of_survey(model, seen) | of_replaced(replaced) | planted | of_trials(tried)
     write_json(paths.explained(model), facts, digits=4)
     shown = Shown.of(model, settings.data.name, defined, suite.costly, **dict(suite.activation))
     drawn = ((f"{name}.png", figure) for name, figure in figures(tested, seen, shown))
@@ -71,35 +78,32 @@ def announced(
     model: str,
     tested: TestSet,
     methods: list[str],
-    suite: ExplainSuite,
     trial: TrialSettings,
-    shown: int,
+    more: float,
 ) -> AbstractContextManager[None]:
-    """What all of it costs, in units of surveying an image."""
-    scored = planted_cost(tested, methods=methods, most=suite.planted)
-    total = len(tested.images) + scored + trial_cost(methods, trial) + shown
+    """What all of it costs, in units of surveying an image: survey, trials, and ``more``."""
+    total = len(tested.images) + trial_cost(methods, trial) + more
     what = f"explain {model}: {len(tested.images):,} images, {len(methods)} methods put to the test"
     imputed = imputing_seconds(tested.images.size, methods, trial)
     return estimating(what, total, afterwards=DRAWN + imputed)
 
 
-def test_set(model: str, settings: Settings) -> TestSet:
-    """A trained detector with the packed test images and its margins on them."""
-    detector = Detector.load(paths.weights(model))
+def explained_set(detector: Detector, model: str, settings: Settings, split: str) -> TestSet:
+    """A trained detector with the packed images of a split and its margins on them."""
     card = detector.card
-    images = Images(Packed(paths.PACKED["test"]), card.image_size, keep=True)
+    images = Images(Packed(paths.PACKED[split]), card.image_size, keep=True)
     manifest = pd.read_parquet(paths.MANIFEST)
-    test = manifest[manifest["split"] == "test"].set_index("id").loc[images.packed.ids]
-    test = test.reset_index()
+    own = manifest[manifest["split"] == split].set_index("id").loc[images.packed.ids].reset_index()
     predictions = read(paths.predictions(model))
-    twins = CONTROL in predictions.table["variant"].cat.categories
+    table = predictions.table
+    twins = ((table["split"] == split) & (table["variant"] == CONTROL)).any()
     return TestSet(
-        detector=detector.to(device()),
+        detector=detector,
         images=images,
-        manifest=test,
+        manifest=own,
         threshold=card.threshold,
-        margins=margins_of(predictions, test, "clean"),
-        margins_without=margins_of(predictions, test, CONTROL) if twins else None,
+        margins=margins_of(predictions, own, "clean", split=split),
+        margins_without=margins_of(predictions, own, CONTROL, split=split) if twins else None,
         frame=settings.data.frame,
         resamples=settings.score.resamples,
         seed=settings.train.seed,

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""predict: margins of one detector on validation and test images, and on every test variant."""
+"""predict: margins of one detector on validation images and their twins without artefacts, and on
+test images in every variant."""
 
 import pandas as pd
 
@@ -11,7 +12,6 @@ from facetell.evaluation.variant_margins import variant_margins
 from facetell.images.loading import Images
 from facetell.images.packed import Packed
 from facetell.models.detector import Detector
-from facetell.models.inference import margins
 from pipeline import paths
 from pipeline.settings import Settings
 from pipeline.stage import run
@@ -25,7 +25,7 @@ def main(model: str) -> None:
     detector = Detector.load(paths.weights(model)).to(device)
     card = detector.card
     valid, test = (Images(Packed(paths.PACKED[s]), card.image_size) for s in ("valid", "test"))
-    on_valid = {"clean": margins(detector, valid, device, workers=workers)}
+    on_valid = variant_margins(detector, valid, {}, device, workers=workers)
     what = f"predict {model}: {1 + len(variants)} versions of {len(test):,} images"
     with estimating(what, len(test)):
         on_test = variant_margins(detector, test, variants, device, workers=workers)

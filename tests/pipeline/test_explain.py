@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -35,14 +36,21 @@ def settings(seed: int = 7) -> dict:
     quick["trials"] |= {"images": 4, "stops": 2, "draws": 1}
     quick["activation"] = {"layers": 2, "channels": 2, "steps": 2}
     found["explain"]["per_group"] = 2
-    found["train"]["seed"], found["score"]["resamples"] = seed, 40
+    found["train"]["seed"], found["score"]["resamples"] = seed, 200
     return found
 
 
-def stored(test: pd.DataFrame, clean: np.ndarray, without: np.ndarray, model: str) -> None:
-    scores = {"clean": clean, CONTROL: without}
-    table = predictions.table("test", test["id"].tolist(), test["label"].to_numpy(), scores)
-    predictions.write(f"data/predictions/{model}.parquet", table, threshold=0.0, variants={})
+def stored(parts: list[tuple[pd.DataFrame, np.ndarray, np.ndarray]], model: str) -> None:
+    """Margins of each part, the images of one split, and of their twins."""
+    tables = [
+        predictions.table(
+            rows["split"].iloc[0], rows["id"].tolist(), rows["label"].to_numpy(),
+            {"clean": clean, CONTROL: without},
+        )
+        for rows, clean, without in parts
+    ]  # fmt: skip
+    path = f"data/predictions/{model}.parquet"
+    predictions.write(path, pd.concat(tables), threshold=0.0, variants={})
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +64,16 @@ def home(tmp_path_factory) -> Path:
     os.chdir(home)
     try:
         images, manifest = square_images(Path("data/packed"))
-        manifest.sample(frac=1, random_state=1).to_parquet("data/manifest.parquet")
+        others, validation = square_images(Path("data/packed"), "valid")
+        whole = pd.concat([validation, manifest]).sample(frac=1, random_state=1)
+        whole.to_parquet("data/manifest.parquet")
         detector, cpu = square_detector(), torch.device("cpu")
         card = Card(network="bright_squares", width=1.0, image_size=SIZE, mean=(0.0,) * 3,
                     std=(1.0,) * 3, threshold=0.0, data="none")  # fmt: skip
         Path("params.yaml").write_text(yaml.safe_dump(settings()))
         clean = margins(detector, images, cpu)
+        on_valid = margins(detector, others, cpu)
+        valid = validation, on_valid, np.where(validation["label"] == 1, -8.0, on_valid)
         fake = manifest["label"].to_numpy() == 1
         without = np.where(fake, -8.0, clean)
         single = np.flatnonzero(fake & ~manifest["artefacts"].str.contains("+", regex=False))
@@ -71,7 +83,7 @@ def home(tmp_path_factory) -> Path:
             MODELS, [(clean, without), (missing, without), (clean, clean)], strict=True
         ):
             save(detector, card, f"models/{model}.safetensors")
-            stored(manifest, *pair, model)
+            stored([valid, (manifest, *pair)], model)
             run_without_figures(model)
         stage.main("general")
         return home
@@ -109,6 +121,23 @@ def test_the_stage_stores_how_far_maps_can_be_believed(home):
     assert "only on the 9 of 12 fakes (75%)" in said["claim"]
 
 
+def test_validation_fakes_choose_and_their_score_stands_beside_that_of_the_test(home):
+    """For a model that passes no test fake, too: then the choice has nothing to rate."""
+    said = {m: found["planted"]["verdicts"]["single"] for m, found in facts(home).items()}
+    choice, chosen = said["general"]["choice"], said["general"]["chosen"]
+    assert (choice["kind"], choice["passed"], choice["scored"]) == ("single", 12, 12)
+    assert (chosen["method"], chosen["layer"]) == (choice["method"], choice["layer"])
+    rows = facts(home)["general"]["planted"]["leaderboard"]
+    (row,) = (
+        row for row in rows
+        if (row["source"], row["fakes"]) == ("trained", "single")
+        and (row["method"], row["layer"]) == (chosen["method"], chosen["layer"])
+    )  # fmt: skip
+    assert (chosen["score"], chosen["low"]) == (row["rra"], row["rra_low"])
+    assert choice["score"] != chosen["score"]  # of other images
+    assert said["silent"]["chosen"] is None
+
+
 def test_no_figure_believes_more_than_the_stage_did(home):
     """The verdict passes through the files: what is drawn follows it, and nothing else."""
     every = facts(home)
@@ -123,6 +152,7 @@ def test_no_figure_believes_more_than_the_stage_did(home):
     for row in every["general"]["planted"]["leaderboard"]:
         if "belief" in row:
             row["belief"] = "none"
+    every["general"]["planted"]["verdicts"]["single"]["chosen"]["belief"] = "none"
     single = figures(every)["leaderboard_single"]
     assert "believed on all 12 fakes" not in single
     assert "not believed" in single
@@ -137,6 +167,7 @@ def test_the_report_states_the_restriction(home):
     general = next(line for line in board.splitlines() if line.startswith("| general | single"))
     assert "| 12 of 12 | 1.00, 0.50 |" in general
     assert "| all |" in general
+    assert re.search(r"\| [01]\.\d{3} \(12\) \|", general)  # the score on validation fakes
     silent = next(line for line in board.splitlines() if line.startswith("| silent | single"))
     assert "believed" not in silent
     assert "- restricted, single: " in board

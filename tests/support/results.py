@@ -9,6 +9,7 @@ import pandas as pd
 import yaml
 
 from facetell.explain.survey.records import records
+from facetell.explain.trust.choice import Choice
 from facetell.explain.trust.planted import METRICS
 from facetell.explain.trust.verdict import judge, with_beliefs
 from facetell.training.recipe import Recipe
@@ -117,11 +118,16 @@ def explained() -> dict:
         for metric in METRICS:
             row |= {metric: rra, f"{metric}_low": rra - 0.05, f"{metric}_high": rra + 0.05}
         excess = rra - 0.1
-        rows.append(row | {"rra_excess": excess, "rra_excess_low": excess - 0.05,
-                           "rra_excess_high": excess + 0.05})  # fmt: skip
+        row |= {"rra_excess": excess, "rra_excess_low": excess - 0.05,
+                "rra_excess_high": excess + 0.05, "rra_excess_low_all": excess - 0.1}  # fmt: skip
+        if source == "trained":
+            lead = rra - 0.5
+            row |= {"rra_lead": lead, "rra_lead_low": lead - 0.05, "rra_lead_low_all": lead - 0.1}
+        rows.append(row)
     gate = {"accuracy_with": 0.96, "accuracy_without": 0.5, "passed": True}
     board = pd.DataFrame(rows)
-    verdict = judge(board, "single", fakes=25, passed=20, gate=gate, titles={})
+    choice = Choice("several", 60, 40, 32, "gradcam", "conv1", 0.85, 0.8, 0.9)
+    verdict = judge(board, "single", fakes=25, passed=20, gate=gate, titles={}, choice=choice)
     planted = {"gate": gate, "fakes_told": {"single": 20, "several": 0}}
     planted |= {"verdicts": {"single": verdict.record()}}
     planted |= {"leaderboard": records(with_beliefs(board, verdict))}

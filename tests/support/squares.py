@@ -52,10 +52,11 @@ def square_detector() -> Detector:
     return Detector(bright_squares(), (0.0,) * 3, (1.0,) * 3).eval()
 
 
-def square_images(home: Path) -> tuple[Images, pd.DataFrame]:
+def square_images(home: Path, split: str = "test") -> tuple[Images, pd.DataFrame]:
     """Grey noise, and fakes with a bright square at a place of their own: packed into
-    ``home/test.arrow``, with their rows of the manifest."""
-    random, rows, files = np.random.default_rng(0), [], {}
+    ``home/test.arrow``, with their rows of the manifest. Another ``split`` has other images of
+    other persons."""
+    random, rows, files = np.random.default_rng(["test", "valid"].index(split)), [], {}
     for pair in range(PAIRS):
         real, twin = (random.integers(60, 140, (SIZE, SIZE, 3), dtype=np.uint8) for _ in "ab")
         top, left = random.integers(0, SIZE - SIDE, 2)
@@ -63,15 +64,16 @@ def square_images(home: Path) -> tuple[Images, pd.DataFrame]:
         fake[top : top + SIDE, left : left + SIDE] = 250
         mask[top : top + SIDE, left : left + SIDE] = 1
         for name, pixels in (("real", real), ("fake", fake), ("twin", twin), ("mask", mask)):
-            files[f"{name}{pair}.png"] = encoded(Image.fromarray(pixels))
+            files[f"{split}/{name}{pair}.png"] = encoded(Image.fromarray(pixels))
         kind = "wave" if pair % 2 else "wave+seam"
-        rows.append((f"real{pair}", 0, str(pair), "", "", ""))
-        rows.append((f"fake{pair}", 1, str(pair), f"mask{pair}.png", f"twin{pair}.png", kind))
+        mask, twin = (f"{split}/{name}{pair}.png" for name in ("mask", "twin"))
+        rows.append((f"{split}/real{pair}", 0, f"{split}{pair}", "", "", ""))
+        rows.append((f"{split}/fake{pair}", 1, f"{split}{pair}", mask, twin, kind))
     table = pd.DataFrame(rows, columns=["id", "label", "person", "mask", "twin", "artefacts"])
     table["path"] = table["id"] + ".png"
     table["sha256"] = [hashlib.sha256(files[path]).hexdigest() for path in table["path"]]
-    table = table.assign(set="set", platform=PRESOCIAL, laundered=False, regions="", split="test")
+    table = table.assign(set="set", platform=PRESOCIAL, laundered=False, regions="", split=split)
     table["generator"] = table["label"].map({0: "", 1: "squares"})
-    with open_archive(write_zip(home / "raw.zip", files)) as archive:
-        pack(table, {"set": archive}, home / "test.arrow")
-    return Images(Packed(home / "test.arrow"), SIZE), table
+    with open_archive(write_zip(home / f"{split}.zip", files)) as archive:
+        pack(table, {"set": archive}, home / f"{split}.arrow")
+    return Images(Packed(home / f"{split}.arrow"), SIZE), table

@@ -146,19 +146,23 @@ def artefact_group(artefacts: "pd.Series[str]") -> "pd.Series[str]":
     return artefacts.where(~artefacts.str.contains("+", regex=False), SEVERAL)
 
 
-def margins_of(predictions: Predictions, test: pd.DataFrame, variant: str) -> np.ndarray:
+def margins_of(
+    predictions: Predictions, test: pd.DataFrame, variant: str, *, split: str = "test"
+) -> np.ndarray:
     """Margins of one variant in the order of the test images, (N,), matched by id.
+
+    With another ``split``, ``test`` are its images.
 
     Raises
     ------
-    UserError : a test image was not scored exactly once, or has another label.
+    UserError : an image was not scored exactly once, or has another label.
     """
     table = predictions.table
-    rows = table[(table["variant"] == variant) & (table["split"] == "test")]
+    rows = table[(table["variant"] == variant) & (table["split"] == split)]
     places = pd.Index(test["id"]).get_indexer(rows["id"].astype(object))
     if len(places) != len(test) or not np.array_equal(np.sort(places), np.arange(len(test))):
         raise UserError(
-            f"variant {variant!r} does not score every test image exactly once: "
+            f"variant {variant!r} does not score every {split} image exactly once: "
             "the predictions are of other data; run the predict stage again"
         )
     if (test["label"].to_numpy()[places] != rows["label"].to_numpy()).any():
@@ -181,7 +185,8 @@ def _calibration(
     predictions: Predictions, labels: np.ndarray, margins: np.ndarray, draws: Resamples
 ) -> Found:
     """The temperature that fits validation images best, and the test scores divided by it."""
-    valid = predictions.table[predictions.table["split"] == "valid"]
+    table = predictions.table
+    valid = table[(table["split"] == "valid") & (table["variant"] == "clean")]
     fitted = temperature(valid["label"].to_numpy(), valid["margin"].to_numpy(dtype=float))
     after = evaluate(labels, margins / fitted, predictions.threshold / fitted, draws)
     found: Found = {"temperature": fitted, "n_valid": len(valid)}

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A detector with the test images that it is explained on: what travels together."""
+"""A detector with the images that it is explained on, of the test or the validation split: what
+travels together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from facetell.models.detector import Detector
 
 @dataclass(frozen=True, kw_only=True)
 class TestSet:
-    """A detector, test images, and how their numbers are drawn.
+    """A detector, the images of one split, and how their numbers are drawn.
 
     detector : in evaluation mode, on the device that everything is computed on.
     images : N packed images at the detector's size.

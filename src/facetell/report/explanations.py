@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 
 from facetell.explain.registry import METHODS
-from facetell.explain.trust.planted import GUESSED, RECOGNISED
-from facetell.explain.trust.verdict import LEAST, Belief, Verdict, stored
+from facetell.explain.trust.planted import GUESSED, LEAST, RECOGNISED
+from facetell.explain.trust.verdict import Belief, Verdict, stored
 from facetell.metrics import intervals
+from facetell.metrics.paired_tests import p_in_words
 from facetell.report.markdown import ABSENT, Block, Heading, in_markdown
 
 Stored = Mapping[str, dict[str, Any]]  # metrics/explain/<model>.json by model
@@ -76,9 +77,10 @@ def where_they_look(explained: Stored) -> list[Block]:
 def replaced_regions(explained: Stored) -> list[Block]:
     """Whether maps find the regions that an expert replaced, for sets that say which."""
     rows = [
-        {"model": model, "map": f"{row['method']} at {row['layer']}", "n": f"{row['n']}"}
-        | {"share of the relevance": _interval(row, "share"), "share of the area": _short(row)}
-        | {"times the area": _interval(row, "ratio")}
+        {"model": model, "method": row["method"], "layer": row["layer"], "n": f"{row['n']}"}
+        | {part: _interval(row, part) for part in ("replaced", "kept", "difference")}
+        | {"p": p_in_words(row["p"]).removeprefix("p ").removeprefix("= ")}
+        | {"believed on rendered faces": _elsewhere(facts, row["method"], row["layer"])}
         for model, facts in explained.items()
         for row in facts.get("replaced", [])
     ]
@@ -86,15 +88,32 @@ def replaced_regions(explained: Stored) -> list[Block]:
         return []
     return [
         Heading("Whether they look at what was replaced"),
-        "Relevance that speaks for fake in the parts of the face that were replaced. A map that "
-        "pays no regard to them has 1 times the area. The faces of this set are not aligned, so "
-        "the outlines are rough.",
+        "Relevance that speaks for fake in those of the eyes, nose and mouth that were replaced, "
+        "and in those of the same face that were kept, each in multiples of its share of the area: "
+        "an even map has 1. A map that finds what was replaced has more there than in what was "
+        "kept. Only fakes that the model calls fake, and of which some parts were kept; "
+        f"{intervals.in_words()} intervals by person; p of no difference by the largest statistic "
+        "of a studentised bootstrap, corrected for the number of maps of a model. Faces that are "
+        "not aligned as FFHQ's fit the outlines only roughly, which makes differences smaller. "
+        "The last column says what planted artefacts said of the same map, where rendered faces "
+        "are among the images.",
         pd.DataFrame(rows),
     ]
 
 
+def _elsewhere(facts: Mapping[str, Any], method: str, layer: str) -> str:
+    """Whether a map is believed on rendered faces, by what was planted in them."""
+    verdicts = stored(facts["planted"]) if "planted" in facts else {}
+    said = [
+        f"{kind}: {'yes' if one.belief_of(method, layer) != Belief.NONE else 'no'}"
+        for kind, one in verdicts.items()
+        if one.has_twins and one.scope != Belief.NONE
+    ]
+    return ", ".join(said) or ABSENT
+
+
 def planted_truth(explained: Stored) -> list[Block]:
-    """The best map of each model against maps that know nothing."""
+    """The map that validation fakes chose, of each model, against maps that know nothing."""
     rows, claims = [], []
     for model, facts in explained.items():
         if "planted" not in facts:
@@ -103,7 +122,7 @@ def planted_truth(explained: Stored) -> list[Block]:
         for kind, verdict in stored(facts["planted"]).items():
             own = board[board["fakes"] == kind] if len(board) else board
             rows.append({"model": model, "fakes": kind} | _row(verdict, own))
-            if verdict.believed:
+            if verdict.believed or verdict.chosen_is_believed:
                 claims.append(f"{model}, {kind}: {verdict.claim}")
     if not rows:
         return []
@@ -112,10 +131,14 @@ def planted_truth(explained: Stored) -> list[Block]:
         "Relevance rank accuracy (RRA): with K planted pixels, the share of the K most relevant "
         "pixels that are planted; 1 is perfect. A fake passes the gate if the model calls it fake "
         f"with P of at least {RECOGNISED} and calls its twin without artefacts real: there the "
-        "artefacts decide the verdict, and maps are scored only on these fakes. A map is believed "
-        "if it finds its own image's mask better than other persons' masks and beats everything "
-        "that knows nothing of the model (chance, the blind maps, the untrained network), each by "
-        f"a {intervals.in_words()} interval. How far that reaches depends on `accuracy with, "
+        "artefacts decide the verdict, and maps are scored only on these fakes. The map is chosen "
+        "on validation fakes, which are of other persons, and only rated on test fakes, so its "
+        "score is not flattered. A map is believed if it leads everything that knows nothing of "
+        "the model (chance, the blind maps, the untrained network, and itself with other persons' "
+        "masks), each by a 97.5% bound of the difference on the same images, by person. For `maps "
+        "believed` these bounds hold for all maps at once (largest statistic of a studentised "
+        "bootstrap, Westfall and Young 1993); the chosen map, the only one that is asked, needs no "
+        "correction. How far that reaches depends on `accuracy with, "
         "without`, on all fakes of the kind and on their twins: with at least "
         f"{RECOGNISED} with artefacts and within {GUESSED} of one half without, it holds in "
         "general; otherwise only for the fakes that pass, since the "
@@ -126,10 +149,15 @@ def planted_truth(explained: Stored) -> list[Block]:
     parts.append(
         "`elsewhere` is the same map scored with the masks of other persons' fakes, which is what "
         "a map gets by pointing at faces in general; `untrained` is the same map of the network "
-        "with random weights. The best map is the best of those believed, or of all if none is; "
-        "it is chosen on the images that it is rated on, so its score is slightly optimistic. All "
-        "maps: plots/compare/leaderboard_*.png, metrics/explain/<model>.json."
+        "with random weights; `RRA on validation` is what chose the map, in brackets the number of "
+        "fakes, and their kind where it is another. All maps: plots/compare/leaderboard_*.png, "
+        "metrics/explain/<model>.json."
     )
+    if any(row["fakes"] == "altered" for row in rows):
+        parts.append(
+            "Fakes with `altered` pixels have a mask, but no twin without what was altered: that "
+            "it decides their verdict is not known, and belief never reaches beyond those scored."
+        )
     return [*parts, pd.DataFrame(rows).fillna(ABSENT)]
 
 
@@ -138,35 +166,42 @@ def _row(verdict: Verdict, board: pd.DataFrame) -> dict[str, str]:
     gate = verdict.gate
     row = {
         "pass the gate": f"{verdict.passed} of {verdict.fakes}",
-        "accuracy with, without": f"{gate['accuracy_with']:.2f}, {gate['accuracy_without']:.2f}",
+        "accuracy with, without": ", ".join(
+            f"{gate[name]:.2f}" if name in gate else ABSENT
+            for name in ("accuracy_with", "accuracy_without")
+        ),
     }
     if verdict.scope == Belief.NONE:
         return row
     row["maps believed"] = f"{verdict.believed} of {len(verdict.maps)}"
-    if verdict.believed:
-        general = verdict.scope == Belief.GENERAL
-        row["believed on"] = "all" if general else f"the {verdict.passed} that pass"
-    return row | (_best(verdict, board) if verdict.best is not None else {})
+    reach = "all" if verdict.scope == Belief.GENERAL else f"the {verdict.passed} that pass"
+    if verdict.chosen is None:
+        return row | {"chosen map": "none" if verdict.choice else ABSENT}
+    believed = reach if verdict.chosen_is_believed else "none"
+    return row | _chosen(verdict, board) | {"chosen map believed on": believed}
 
 
-def _best(verdict: Verdict, board: pd.DataFrame) -> dict[str, str]:
-    """The best map's numbers, and those of what it is compared with."""
-    assert verdict.best is not None
+def _chosen(verdict: Verdict, board: pd.DataFrame) -> dict[str, str]:
+    """The chosen map's numbers, and those of what it is compared with."""
+    assert verdict.chosen is not None
+    assert verdict.choice is not None
     by_map = board.set_index(["source", "method", "layer"])
-    method, layer = verdict.best["method"], verdict.best["layer"]
-    best = by_map.loc["trained", method, layer]
+    method, layer = verdict.chosen["method"], verdict.chosen["layer"]
+    chosen, choice = by_map.loc["trained", method, layer], verdict.choice
     levels = verdict.levels
+    number = f"{choice.scored}" if choice.kind == verdict.kind else f"{choice.scored} {choice.kind}"
     return {
-        "best map": f"{method} at {layer}",
-        "n": f"{int(best['n'])}",
-        "RRA": _interval(best, "rra", 3),
-        "elsewhere": f"{best['rra_elsewhere']:.3f}",
+        "chosen map": f"{method} at {layer}",
+        "RRA on validation": f"{choice.score:.3f} ({number})",
+        "n": f"{int(chosen['n'])}",
+        "RRA on test": _interval(chosen, "rra", 3),
+        "elsewhere": f"{chosen['rra_elsewhere']:.3f}",
         "untrained": _rra(by_map, ("untrained", method, layer)),
         "saliency": _rra(by_map, ("trained", "saliency", "input")),
         "centre, edges, random": ", ".join(
             f"{levels[n]:.3f}" for n in ("centre", "edges", "random")
         ),
-        "area": f"{best['area']:.3f}",
+        "area": f"{chosen['area']:.3f}",
     }
 
 
@@ -242,10 +277,6 @@ def _interval(row: Mapping[str, Any], name: str, digits: int = 2) -> str:
         return ABSENT
     numbers = [f"{row[f'{name}{end}']:.{digits}f}" for end in ("", "_low", "_high")]
     return f"{numbers[0]} [{numbers[1]}, {numbers[2]}]"
-
-
-def _short(row: Mapping[str, Any]) -> str:
-    return f"{row['area']:.2f}" if "area" in row else ABSENT
 
 
 def _mean(table: pd.DataFrame, column: str, form: str = "{:.2f}") -> str:

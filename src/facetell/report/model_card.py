@@ -33,7 +33,11 @@ RESULTS = {  # names here, on the Hub, and for readers
     "ece": ("ece", "expected calibration error"),
     "brier": ("brier_score", "Brier score"),
 }
-KINDS = {"single": "Fakes with one artefact", "several": "Fakes with several artefacts"}
+KINDS = {
+    "single": "Fakes with one artefact",
+    "several": "Fakes with several artefacts",
+    "altered": "Fakes whose altered pixels are known",
+}
 TAGS = ("facetell", "deepfake-detection", "ai-generated-image-detection", "face", "explainability")
 
 

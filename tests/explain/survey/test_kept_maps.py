@@ -98,14 +98,15 @@ def test_a_map_that_is_not_to_be_believed_is_empty(tested):
     assert (found.relevance[bad] == kept.ZERO).all()
 
 
-def verdict(maps: list[dict], believed: bool) -> Verdict:
-    table = pd.DataFrame(maps).assign(low=0.4, high=0.9, rival=0.1, specific=True)
+def verdict(maps: list[dict], believed: bool, chosen: dict | None = None) -> Verdict:
+    table = pd.DataFrame(maps).assign(high=0.9, rival=0.1, specific=True)
+    table["low"] = table["score"] - 0.1
     table["belief"] = Belief.GENERAL if believed else Belief.NONE
     scope = Belief.GENERAL
-    return Verdict("single", scope, 20, 20, 20, {"passed": True}, {}, table, None)
+    return Verdict("single", scope, 20, 20, 20, {"passed": True}, {}, table, chosen=chosen)
 
 
-def test_the_best_believed_map_that_costs_one_pass_is_recommended():
+def test_a_believed_map_that_costs_one_pass_is_recommended_the_chosen_one_first():
     maps = [
         {"method": "gradcam", "layer": "a", "score": 0.5},
         {"method": "layercam", "layer": "b", "score": 0.6},
@@ -114,10 +115,16 @@ def test_the_best_believed_map_that_costs_one_pass_is_recommended():
     ]
     best = kept.recommended({"single": verdict(maps, believed=True)}, "c")
     assert (best.method, best.layer, best.belief) == ("layercam", "b", "general")
-    assert best.claim.startswith("4 of 4 maps are believed")
+    assert "4 of 4 maps are believed" in best.claim
+    chosen = {"method": "gradcam", "layer": "a", "belief": "restricted"}
+    found = verdict(maps, believed=True, chosen=chosen)
+    best = kept.recommended({"single": found}, "c")
+    assert (best.method, best.layer, best.belief) == ("gradcam", "a", "restricted")
+    chosen |= {"belief": "none"}
+    assert kept.recommended({"single": found}, "c").method == "layercam"
     none = kept.recommended({"single": verdict(maps, believed=False)}, "c")
     assert (none.method, none.layer, none.belief) == ("gradcam", "c", "none")
-    assert none.claim.startswith("single: No map is believed")
+    assert none.claim.startswith("single: No map was chosen")
     assert kept.recommended({}, "c").belief == ""
 
 

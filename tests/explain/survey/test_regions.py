@@ -10,7 +10,6 @@ from PIL import Image
 from support import photos
 
 from facetell.common.errors import UserError
-from facetell.dataset.layouts import ciplab
 from facetell.dataset.rendered.plan import RenderedSet, plan
 from facetell.dataset.rendered.render import render, scene_of
 from facetell.explain.survey import regions
@@ -21,7 +20,6 @@ from facetell.explain.survey.regions import (
     RegionShares,
     area_shares,
     labels,
-    replaced,
     sentence,
     shares,
 )
@@ -168,23 +166,3 @@ def test_images_without_relevance_are_counted_not_averaged():
     rows = table.table().set_index("region")
     assert rows.loc["eyes", "ratio"] == pytest.approx(1, abs=1e-5)
     assert rows.loc["eyes", "undefined"] == 1
-
-
-def test_replaced_regions_of_spliced_faces():
-    def shares_of(maps: np.ndarray, *names: str) -> dict[str, np.ndarray]:
-        return replaced(maps, names, size=SIZE, frame="ffhq")
-
-    assert regions.REPLACED == ciplab.REGIONS
-    even = shares_of(np.ones((3, 8, 8)), "left_eye+mouth", "", "nose")
-    assert even["ratio"][[0, 2]] == pytest.approx(1)
-    assert np.isnan(even["share"][1])
-    areas = area_shares(SIZE, "ffhq")
-    assert even["area"][0] == pytest.approx(areas["eyes"] / 2 + areas["mouth"])
-    left = np.zeros((1, SIZE, SIZE))
-    eyes = labels(SIZE, "ffhq") == REGIONS.index("eyes")
-    left[..., : SIZE // 2] = eyes[:, : SIZE // 2]
-    assert shares_of(left, "left_eye")["share"] == 1
-    assert shares_of(left, "right_eye")["share"] == 0
-    assert shares_of(0 * left, "nose")["share"] == 0
-    with pytest.raises(UserError, match="chin"):
-        shares_of(left, "chin")

@@ -13,6 +13,7 @@ from support.squares import PAIRS, SIZE, square_detector, square_images
 
 from facetell.common.errors import UserError
 from facetell.explain.layers import spread_layers
+from facetell.explain.registry import cost
 from facetell.explain.survey.examples import blurred_copies, by_methods
 from facetell.explain.survey.records import of_planted, of_survey, of_trials
 from facetell.explain.survey.survey import Survey, survey
@@ -20,6 +21,7 @@ from facetell.explain.test_set import TestSet
 from facetell.explain.trust.planted_benchmark import (
     PlantedBenchmark,
     planted_benchmark,
+    planted_cost,
     untrained,
 )
 from facetell.explain.trust.trials import RANDOM, TrialSettings, trials
@@ -46,7 +48,7 @@ def tested(tmp_path_factory) -> TestSet:
 
 def changed(tested: TestSet, **fields) -> TestSet:
     """The same test set, with other columns of the manifest or other fields."""
-    columns = {name: fields.pop(name) for name in ("label", "artefacts", "regions")
+    columns = {name: fields.pop(name) for name in ("label", "artefacts", "regions", "mask")
                if name in fields}  # fmt: skip
     manifest = tested.manifest.assign(**columns)
     return dataclasses.replace(tested, manifest=manifest, **fields)
@@ -54,7 +56,7 @@ def changed(tested: TestSet, **fields) -> TestSet:
 
 @pytest.fixture(scope="module")
 def found(tested) -> PlantedBenchmark:
-    return planted_benchmark(tested, methods=METHODS, most=100)
+    return planted_benchmark(tested, tested, methods=METHODS, most=100)
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +122,59 @@ def test_a_set_of_single_artefacts_alone_is_gated_by_those(tested):
     assert set(found.boards) == set(found.gates) == {"single"}
 
 
-def test_images_without_masks_twins_or_real_ones_have_no_benchmark(tested):
-    for lacking in ({"label": 0}, {"label": 1}, {"margins_without": None}):
+def test_validation_fakes_choose_the_map_and_test_fakes_only_rate_it(tested):
+    """Validation fakes of the opposite of what test fakes would choose: the choice stands."""
+    low = square_detector()
+    low.network.first[0].weight.data.neg_()  # its maps of the first layer point away
+    some = changed(tested, artefacts="wave+seam", detector=low)
+    chosen = planted_benchmark(tested, some, methods=("gradcam", "saliency"), most=9).choices
+    assert chosen["single"] == chosen["several"]  # validation has no fakes with a single artefact
+    assert chosen["single"].kind == "several"
+    assert (chosen["single"].fakes, chosen["single"].passed) == (PAIRS, PAIRS)
+    assert chosen["single"].scored == 9
+    own = planted_benchmark(tested, tested, methods=("gradcam", "saliency"), most=9).choices
+    assert (own["single"].method, own["single"].layer) != (
+        chosen["single"].method, chosen["single"].layer
+    )  # fmt: skip
+    assert own["single"].kind == "single"
+
+
+def test_too_few_validation_fakes_choose_nothing(tested):
+    low = tested.margins.copy()
+    low[np.flatnonzero(tested.labels == 1)[7:]] = -1
+    few = changed(tested, margins=low)
+    found = planted_benchmark(tested, few, methods=("gradcam",), most=9)
+    said = of_planted(found)["planted"]["verdicts"]["single"]
+    assert not found.choices["single"].made
+    assert said["chosen"] is None
+    assert said["claim"].startswith("No map was chosen: ")
+    assert "of 12 validation fakes pass the gate" in said["claim"]
+    assert said["believed"] > 0
+
+
+def test_masks_without_twins_are_gated_by_the_verdict_alone(tested):
+    """A user's own masks: what is believed never reaches beyond the fakes that are scored."""
+    own = changed(tested, artefacts="", margins_without=None)
+    found = planted_benchmark(own, own, methods=("gradcam", "saliency"), most=100)
+    assert set(found.boards) == {"altered"}
+    assert len(found.passed["altered"]) == PAIRS
+    said = of_planted(found)["planted"]["verdicts"]["altered"]
+    assert "accuracy_without" not in said["gate"]
+    assert said["gate"]["accuracy_with"] == 1
+    assert (said["scope"], said["chosen"]["belief"]) == ("restricted", "restricted")
+    assert said["chosen"]["score"] > 0.9
+    assert planted_cost(own, own, methods=("gradcam",), most=9) == 27 * cost(("gradcam",))
+    unsure = changed(own, margins=np.minimum(own.margins, 2.0))
+    silent = planted_benchmark(unsure, methods=("gradcam",), most=100)
+    assert silent.boards == {}
+    assert (
+        "0 of 24 fakes that are called fake for sure"
+        in (of_planted(silent)["planted"]["verdicts"]["altered"]["claim"])
+    )
+
+
+def test_images_without_masks_or_real_ones_have_no_benchmark(tested):
+    for lacking in ({"label": 0}, {"label": 1}, {"mask": ""}):
         empty = planted_benchmark(changed(tested, **lacking), methods=("gradcam",), most=9)
         assert empty == PlantedBenchmark()
         assert of_planted(empty) == {}
@@ -210,17 +263,6 @@ def test_relevance_by_region_is_for_an_images_own_class(seen):
     json.dumps(facts, allow_nan=False)
 
 
-def test_relevance_in_replaced_regions_is_reported(tested):
-    regions = np.where(tested.labels == 1, "nose+mouth", "")
-    facts = of_survey("squares", survey(changed(tested, regions=regions), per_group=1,
-                                        permutations=9))  # fmt: skip
-    assert {row["method"]: row["n"] for row in facts["replaced"]} == {
-        "saliency": PAIRS, "gradcam": PAIRS}  # fmt: skip
-    said = explain_report({"squares": json.loads(json.dumps(facts))})
-    assert "## Whether they look at what was replaced" in said
-    assert f"| squares | gradcam at second | {PAIRS} |" in said
-
-
 def test_one_class_has_no_difference(tested):
     seen = survey(changed(tested, label=1), per_group=3, permutations=9)
     assert seen.means == {}
@@ -270,7 +312,8 @@ def test_every_trial_has_its_table(tried, found, seen):
     facts |= of_trials(tried)
     text = json.dumps(facts, allow_nan=False)
     said = explain_report({"squares": json.loads(text)})
-    assert "gradcam at first" in said
+    chosen = found.choices["single"]
+    assert f"| {chosen.method} at {chosen.layer} |" in said
     assert "Kendall's tau" in said
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from facetell.common.errors import UserError
 from facetell.explain.trust import planted
-from facetell.explain.trust.planted import Leaderboard, gated, model_gate, near
+from facetell.explain.trust.leaderboard import Leaderboard
+from facetell.explain.trust.planted import gated, model_gate, near
 
 PLACE = {"source": "trained", "fakes": "all"}
 
@@ -204,3 +205,42 @@ def test_bad_input():
     lonely = leaderboard(masks(2), ["a", "a"])
     with pytest.raises(UserError, match="two persons"):
         lonely.add({}, masks(1), ["x"], ["a"], **PLACE)
+
+
+def test_leads_are_over_all_that_knows_nothing():
+    """The mask itself, the same map untrained, and noise; and bounds for all maps lie below those
+    for one."""
+    found, truth, persons = board()
+    ids, random = range(80), np.random.default_rng(2)
+    half = truth + 0.0
+    half[::2] = random.random((40, 16, 16))  # finds every second one
+    maps = {
+        "perfect": {"a": truth + 0.0},
+        "half": {"a": half},
+        "architecture": {"a": half},
+        "even": {"a": np.ones((80, 16, 16))},
+        "noise": {str(layer): random.random((80, 16, 16)) for layer in range(20)},
+    }
+    found.add(maps, truth, ids, persons, source="trained", fakes="single")
+    found.add(
+        {"architecture": {"a": half}}, truth, ids, persons, source="untrained", fakes="single"
+    )
+    blind = baselines(np.zeros((80, 3, 16, 16)), ids)
+    alone = {name: {"input": values} for name, values in blind.items()}
+    found.add(alone, truth, ids, persons, source="baseline", fakes="single")
+    table = found.table()
+    rows = table[table["source"] == "trained"].set_index("method")
+    best = max(table.loc[table["source"] == "baseline", "rra"].max(), 16 / 256)
+    elsewhere = rows.loc["perfect", "rra_elsewhere"]
+    assert rows.loc["perfect", "rra_lead"] == pytest.approx(1 - max(best, elsewhere))
+    assert rows.loc["half", "rra_lead"] == pytest.approx(
+        rows.loc["half", "rra"] - max(best, rows.loc["half", "rra_elsewhere"])
+    )
+    assert rows.loc["architecture", "rra_lead"] == rows.loc["architecture", "rra_lead_low"] == 0
+    assert rows.loc["even", "rra_lead"] < 0
+    leading = rows["rra_lead_low_all"] > 0
+    assert set(leading[leading].index) == {"perfect", "half"}
+    assert (rows["rra_lead_low_all"] <= rows["rra_lead_low"]).all()
+    assert (rows["rra_lead_low"] <= rows["rra_lead"]).all()
+    others = table[table["source"] != "trained"]
+    assert others[["rra_lead", "rra_lead_low", "rra_lead_low_all"]].isna().all(axis=None)

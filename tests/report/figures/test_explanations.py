@@ -16,7 +16,9 @@ from facetell.explain.activation.maximise import Ascent, Channel, Maximised
 from facetell.explain.survey.class_means import ClassMeans, Labellings
 from facetell.explain.survey.examples import Example
 from facetell.explain.survey.regions import RegionShares
-from facetell.explain.trust.planted import Leaderboard, baselines
+from facetell.explain.trust.choice import Choice
+from facetell.explain.trust.leaderboard import Leaderboard
+from facetell.explain.trust.planted import baselines
 from facetell.explain.trust.verdict import Verdict, judge
 from facetell.report.figures.activations import activations, maximised
 from facetell.report.figures.class_means import Means, class_means, significant
@@ -283,7 +285,7 @@ def verdicts(*scopes: str) -> dict[str, Verdict]:
         mask[4 * y : 4 * y + 3, 4 * x : 4 * x + 3] = True
     names = list(range(12))
     for model, scope in enumerate(scopes):
-        board = Leaderboard(masks, names, others=4, resamples=50, seed=0)
+        board = Leaderboard(masks, names, others=4, resamples=200, seed=0)
         known = masks, names, names
         noise = random.random((12, SIZE, SIZE))
         maps = {"gradcam": {"a": noise, "b": masks.astype(float)}, "eigencam": {"a": noise},
@@ -301,6 +303,7 @@ def verdicts(*scopes: str) -> dict[str, Verdict]:
             passed=passed,
             gate=PASSED | {"passed": gate},
             titles={"gradcam": "Grad-CAM (another rule)"} if scope == "restricted" else {},
+            choice=Choice("several", 60, 30, 30, "gradcam", "b", 0.9, 0.8, 1.0),
         )
     return found
 

@@ -206,6 +206,7 @@ def test_maps_without_planted_truth_are_not_recommended(tmp_path):
     for row in facts["planted"]["leaderboard"]:
         if "belief" in row:
             row["belief"] = "none"
+    facts["planted"]["verdicts"]["single"]["chosen"]["belief"] = "none"
     answer = said(page_inputs(tmp_path / "none", explained=facts))
     assert "can be believed**: " in answer
     assert "Believe **" not in answer

@@ -112,7 +112,7 @@ class Spec:
     @property
     def has_twin(self) -> bool:
         """Whether the set holds the same image without its artefacts."""
-        return self.split == "test" and self.label == 1
+        return self.split != "train" and self.label == 1
 
 
 def _quota(rng: np.random.Generator, count: int, names: tuple, shares: tuple) -> list:

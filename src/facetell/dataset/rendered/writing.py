@@ -50,7 +50,8 @@ index.csv has one row for each image:
   platform   presocial, or the platform whose second JPEG compression is imitated
   artefacts  kinds of planted artefacts joined by +, empty for real images
   mask       8-bit gray PNG of a fake: bit i of a pixel says that kind i was planted there
-  twin       for a fake of the test split: the same image without its artefacts, else empty
+  twin       for a fake of the valid and test splits: the same image without its artefacts, else
+             empty
 
 Kinds, from bit 0 on: {kinds}
 """
@@ -121,8 +122,8 @@ def write_archive(
 
     >>> content = RenderedSet(seed=0, size=32, train=2, valid=2, test=2, singles_per_kind=0)
     >>> write_archive("demo.zip", content, workers=1, progress=False)
-    >>> len(zipfile.ZipFile("demo.zip").namelist())  # images, masks, a twin, index and README
-    12
+    >>> len(zipfile.ZipFile("demo.zip").namelist())  # images, masks, twins, index and README
+    13
     """
     specs = plan(content)
     what = f"fetch: render {len(specs):,} faces of {content.size} px"

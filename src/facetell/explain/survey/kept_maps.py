@@ -64,19 +64,21 @@ class KeptMaps:
 
 
 def recommended(verdicts: Mapping[str, Verdict], layer: str) -> Recommended:
-    """The best believed map that costs one pass, else Grad-CAM at ``layer``, which nothing
+    """The map that validation fakes chose, if it is believed and costs one pass; else one of those
+    that are believed after correction for their number; else Grad-CAM at ``layer``, which nothing
     confirms."""
     claims = [f"{kind}: {verdict.claim}" for kind, verdict in verdicts.items()]
     for verdict in verdicts.values():
-        maps = verdict.maps
-        cheap = [_shared(method) for method in maps["method"]]
-        good = maps[(maps["belief"] != Belief.NONE) & np.array(cheap, dtype=bool)]
-        if len(good):
-            best = good.loc[good["score"].astype(float).idxmax()]
-            title = verdict.titles.get(best["method"], METHODS[best["method"]].title)
-            return Recommended(
-                best["method"], best["layer"], title, str(best["belief"]), verdict.claim
-            )
+        good = verdict.maps[verdict.maps["belief"] != Belief.NONE].to_dict("records")
+        good.sort(key=lambda row: -float(row["low"]))
+        if verdict.chosen is not None and verdict.chosen_is_believed:
+            good.insert(0, dict(verdict.chosen))
+        for one in good:
+            if _shared(one["method"]):
+                title = verdict.titles.get(one["method"], METHODS[one["method"]].title)
+                return Recommended(
+                    one["method"], one["layer"], title, str(one["belief"]), verdict.claim
+                )
     return Recommended(
         CAM, layer, METHODS[CAM].title, str(Belief.NONE) if claims else "", " ".join(claims)
     )

@@ -9,6 +9,7 @@ from facetell.explain.registry import METHODS
 from facetell.explain.survey.class_means import ALPHA
 from facetell.explain.survey.regions import sentence
 from facetell.explain.survey.survey import Survey
+from facetell.explain.trust.leaderboard import ELSEWHERE, LEADS
 from facetell.explain.trust.planted import METRICS
 from facetell.explain.trust.planted_benchmark import PlantedBenchmark
 from facetell.explain.trust.trials import Trials
@@ -18,11 +19,12 @@ BOARD = (  # columns of the leaderboard that are kept
     *("source", "fakes", "method", "layer", "n", "persons", "area", "area_near"),
     *(f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")),
     *("rra_elsewhere", "rra_excess", "rra_excess_low", "rra_excess_high"),
+    *(*LEADS, ELSEWHERE),
 )
 
 
 def of_survey(model: str, seen: Survey) -> dict[str, Any]:
-    """Class means, regions and replaced regions as numbers and sentences."""
+    """Class means and regions as numbers and sentences."""
     facts: dict[str, Any] = {"class_means": {}}
     for name, means in seen.means.items():
         difference = means.difference()
@@ -43,9 +45,12 @@ def of_survey(model: str, seen: Survey) -> dict[str, Any]:
             facts["what_to_look_for"].append(said)
             about = {"method": method, "layer": layer, "class": kind}
             facts["looks_at"].append(about | {"sentence": said})
-    if seen.replaced is not None:
-        facts["replaced"] = records(seen.replaced.table())
     return facts
+
+
+def of_replaced(table: pd.DataFrame) -> dict[str, Any]:
+    """Relevance in replaced against kept regions; nothing where that is not known."""
+    return {"replaced": records(table)} if len(table) else {}
 
 
 def of_planted(truth: PlantedBenchmark) -> dict[str, Any]:

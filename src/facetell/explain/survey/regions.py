@@ -25,7 +25,6 @@ from facetell.metrics.intervals import Resamples, interval
 
 Outline = tuple[tuple[float, float], ...]  # corners (x, y), in sides from the left and the top
 REGIONS = ("background", "hair", "ears", "skin", "brows", "eyes", "nose", "mouth")
-REPLACED = ("left_eye", "right_eye", "nose", "mouth")  # as ciplab's manifest names them
 
 
 def oval(x: float, y: float, rx: float, ry: float) -> Outline:
@@ -235,40 +234,6 @@ def sentence(model: str, class_: str, ranked: Sequence[Ranked], *, n: int, perso
     if unsure:
         text += f" Which comes first is not certain for {'; '.join(unsure)}."
     return text
-
-
-def replaced(
-    maps: np.ndarray, regions: Sequence[str], *, size: int, frame: str
-) -> dict[str, np.ndarray]:
-    """Relevance in the regions that were replaced in each image of ciplab, (B,) each.
-
-    ``regions`` are the manifest's, names joined by "+"; where they are empty or unknown all is
-    NaN. ``share`` of the relevance, ``area`` share and ``ratio``. An image without relevance has
-    share 0. The left eye is taken for the one in the picture's left half; the set does not say
-    which is meant, and its faces are centred but not aligned, so the outlines of ``frame`` are only
-    roughly right for it.
-    """
-    large = _relevance(maps, size)
-    masks = np.stack([_replaced_mask(names, size, frame) for names in regions])
-    area = masks.mean(axis=(1, 2))
-    inside, total = (large * masks).sum(axis=(1, 2)), large.sum(axis=(1, 2))
-    share = np.where(area > 0, np.nan_to_num(_share(inside, total)), np.nan)
-    area = np.where(area > 0, area, np.nan)
-    return {"share": share, "area": area, "ratio": share / area}
-
-
-def _replaced_mask(names: str, size: int, frame: str) -> np.ndarray:
-    wrong = set(names.split("+")) - {*REPLACED, ""}
-    if wrong:
-        raise UserError(f"unknown replaced regions {sorted(wrong)}; there are {REPLACED}")
-    region, mask = labels(size, frame), np.zeros((size, size), dtype=bool)
-    left = np.arange(size) < size / 2
-    halves = {"left": left, "right": ~left}
-    for name in filter(None, names.split("+")):
-        side, _, organ = name.rpartition("_")
-        whole = region == REGIONS.index("eyes" if organ == "eye" else organ)
-        mask |= whole & halves[side] if side else whole
-    return mask
 
 
 def _relevance(maps: np.ndarray, size: int) -> np.ndarray:

@@ -17,9 +17,8 @@ from facetell.explain.layers import layers, map_layers
 from facetell.explain.maps import INPUT, Explanation
 from facetell.explain.survey.class_means import ClassMeans, Labellings
 from facetell.explain.survey.examples import CAM, GROUPS, Example, examples
-from facetell.explain.survey.regions import RegionShares, replaced
+from facetell.explain.survey.regions import RegionShares
 from facetell.explain.test_set import TestSet
-from facetell.explain.trust.image_means import ImageMeans
 from facetell.images.loading import scoring_batches, to_unit
 from facetell.models.detector import Detector
 
@@ -36,7 +35,6 @@ class Survey:
     counts : images by class.
     means : class means by method; none for a set of one class.
     regions : relevance by face region; None where the set's faces have no known frame.
-    replaced : relevance in the regions that were replaced; None for sets that do not say which.
     examples : the first images of each group in the packed order, so not picked for looks.
     """
 
@@ -45,7 +43,6 @@ class Survey:
     counts: dict[str, int]
     means: dict[str, ClassMeans]
     regions: RegionShares | None = None
-    replaced: ImageMeans | None = None
     examples: list[Example] = field(default_factory=list)
 
     def first_of_each_class(self) -> dict[str, Example]:
@@ -102,34 +99,22 @@ def _empty(tested: TestSet, per_group: int, permutations: int) -> Survey:
             labels, tested.persons.tolist(), permutations=permutations, seed=tested.seed
         )
         means = {name: ClassMeans(labellings) for name in ("saliency", CAM)}
-    known = frame is not None and (tested.manifest["regions"] != "").any()
     return Survey(
         finest(tested.detector, tested.batch([0])),
         per_group,
         {name: int((labels == value).sum()) for value, name in enumerate(CLASSES)},
         means,
         RegionShares(tested.images.size, frame, **draws) if frame else None,
-        ImageMeans(("method", "layer"), **draws) if known else None,
     )
 
 
 def _by_region(
     found: Survey, maps: dict[str, dict[str, np.ndarray]], rows: list[int], tested: TestSet
 ) -> None:
-    """Relevance of one batch by region, and in the regions that were replaced."""
-    persons, size, frame = tested.persons[rows].tolist(), tested.images.size, tested.frame
+    """Relevance of one batch by region."""
     if found.regions is not None:
         classes = [CLASSES[label] for label in tested.labels[rows]]
-        found.regions.add(maps, classes, persons)
-    regions = tested.manifest["regions"].iloc[rows]
-    known = (regions != "").to_numpy()
-    if found.replaced is None or frame is None or not known.any():
-        return
-    theirs = [person for person, is_known in zip(persons, known, strict=True) if is_known]
-    for method, by_layer in maps.items():
-        for layer, values in by_layer.items():
-            shares = replaced(values[known], regions[known].tolist(), size=size, frame=frame)
-            found.replaced.add((method, layer), shares, theirs)
+        found.regions.add(maps, classes, tested.persons[rows].tolist())
 
 
 def _keep_examples(

@@ -8,11 +8,9 @@ Equal values are given every order with the same probability, and what is return
 expectation over these, so that no place of the picture is favoured.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from scipy.ndimage import distance_transform_edt, sobel
 from scipy.special import logit
 from sklearn.metrics import roc_auc_score
@@ -20,11 +18,12 @@ from sklearn.metrics import roc_auc_score
 from facetell.common.errors import UserError
 from facetell.common.seeding import seed_of
 from facetell.explain.maps import enlarge
-from facetell.explain.trust.image_means import ImageMeans
 from facetell.images.spectra import LUMA
 
 TOLERANCE = 15 / 224  # of the side
 METRICS = ("rma", "rra", "pointing", "pointing_near")
+METRIC = "rra"  # the one that choice and belief rest on
+LEAST = 8  # fakes that must pass the gate before anything is said of maps
 RECOGNISED, GUESSED = 0.95, 0.05  # accuracy with artefacts; how far from one half without
 _LUMA = np.array(LUMA)
 
@@ -85,38 +84,43 @@ def near(masks: np.ndarray) -> np.ndarray:
     )
 
 
-def gated(with_: np.ndarray, without: np.ndarray, threshold: float) -> np.ndarray:
+def gated(with_: np.ndarray, without: np.ndarray | None, threshold: float) -> np.ndarray:
     """Which fakes are fake to the model because of what was planted, bool (B,).
 
     ``with_`` and ``without`` (B,) are the margins of the fake and of its twin, the same rendering
     without artefacts. The first must be fake with a probability of at least 0.95, the verdict on
-    the second real: elsewhere there is little to find.
+    the second real: elsewhere there is little to find. Without twins (None) the first alone
+    counts, and whether what was planted is the reason remains open.
 
     >>> gated(np.array([4.0, 4.0, 1.0]), np.array([-1.0, 2.0, -1.0]), threshold=0.0).tolist()
     [True, False, False]
     """
-    least = max(threshold, float(logit(RECOGNISED)))
-    return (np.asarray(with_) >= least) & (np.asarray(without) < threshold)
+    sure = np.asarray(with_) >= max(threshold, float(logit(RECOGNISED)))
+    return sure if without is None else sure & (np.asarray(without) < threshold)
 
 
 def model_gate(
-    real: np.ndarray, with_: np.ndarray, without: np.ndarray, threshold: float
+    real: np.ndarray, with_: np.ndarray, without: np.ndarray | None, threshold: float
 ) -> dict[str, float | bool]:
     """Whether a model tells fakes by the artefacts and by nothing else.
 
     ``real`` margins of real images, ``with_`` and ``without`` those of fakes and their twins.
     Accuracy has both classes count alike, and twins in place of fakes should leave it at one half.
-    ``passed`` asks for at least 0.95 with artefacts and within 0.05 of one half without.
+    ``passed`` asks for at least 0.95 with artefacts and within 0.05 of one half without; without
+    twins (None) nothing is said of them, and the gate is not passed.
     """
     right = float(np.mean(np.asarray(real) < threshold))
     result: dict[str, float | bool] = {}
     for name, margins in {"with": with_, "without": without}.items():
+        if margins is None:
+            continue
         share = float(np.mean(np.asarray(margins) >= threshold))
         result[f"accuracy_{name}"] = (right + share) / 2
         labels = np.repeat([0, 1], [len(real), len(margins)])
         result[f"auc_{name}"] = float(roc_auc_score(labels, np.concatenate([real, margins])))
     result["passed"] = (
-        result["accuracy_with"] >= RECOGNISED
+        without is not None
+        and result["accuracy_with"] >= RECOGNISED
         and abs(result["accuracy_without"] - 0.5) <= GUESSED
     )  # fmt: skip
     return result
@@ -176,111 +180,3 @@ def scores(maps: np.ndarray, masks: np.ndarray, surroundings: np.ndarray) -> dic
         "area": masks.mean(axis=(2, 3)),
         "area_near": surroundings.mean(axis=(2, 3)),
     }
-
-
-class Leaderboard:
-    """Which method at which layer finds what was planted; memory grows by numbers, not by maps.
-
-    Artefacts sit on heads, so a map that always points at the middle beats the area share without
-    knowing anything of the image. The level that means "finds nothing" is what a map gets with
-    masks of other persons' fakes: ``<metric>_elsewhere``. A map that does not depend on where this
-    image's artefact lies, the centre prior among them, has the same for both in expectation.
-
-    ``pool`` are the masks bool (M, S, S) of the fakes that are scored, ``pool_persons`` theirs;
-    ``others`` of these masks are drawn for each image, ``resamples`` for the intervals.
-    """
-
-    def __init__(
-        self,
-        pool: np.ndarray,
-        pool_persons: Sequence[Any],
-        *,
-        others: int,
-        resamples: int,
-        seed: int,
-    ) -> None:
-        self._pool = _checked(pool)
-        self._pool_near = near(self._pool)
-        self._pool_persons = np.asarray(pool_persons, dtype=str)
-        self.others, self.seed = others, seed
-        self._means = ImageMeans(
-            ("source", "fakes", "method", "layer"), resamples=resamples, seed=seed
-        )
-
-    def add(
-        self,
-        maps: Mapping[str, Mapping[str, np.ndarray]],
-        masks: np.ndarray,
-        ids: Sequence[Any],
-        persons: Sequence[Any],
-        *,
-        source: str,
-        fakes: str,
-    ) -> None:
-        """Take a batch: ``maps[method][layer]`` (B, h, w), ``masks`` bool (B, S, S).
-
-        ``source`` (trained, untrained, baseline) and ``fakes`` (single, several) keep apart what
-        is set side by side. Several untrained networks may be added one after the
-        other: ``n`` then counts maps, and persons stay the unit of the intervals. Fakes that the
-        model does not tell by their artefacts (``gated``) are to be left out beforehand.
-
-        Raises
-        ------
-        UserError : as ``scores``, or there is no other person in the pool.
-        """
-        masks = _checked(masks)
-        drawn = np.stack([self.others_of(*pair) for pair in zip(ids, persons, strict=True)])
-        every = np.concatenate([masks[:, None], self._pool[drawn]], axis=1)
-        wide = np.concatenate([near(masks)[:, None], self._pool_near[drawn]], axis=1)
-        for method, layers in maps.items():
-            for layer, values in layers.items():
-                scored = scores(values, every, wide)
-                row = {name: numbers[:, 0] for name, numbers in scored.items()}
-                for name in METRICS:
-                    elsewhere = scored[name][:, 1:].mean(axis=1)
-                    row[f"{name}_elsewhere"] = elsewhere
-                    row[f"{name}_excess"] = row[name] - elsewhere
-                self._means.add((source, fakes, method, layer), row, persons)
-
-    def table(self) -> pd.DataFrame:
-        """One row per source, kind of fakes, method and layer: ``n``, ``persons``, and with 95%
-        intervals by person (``_low``, ``_high``) each of ``METRICS``; the same map's with masks of
-        others (``_elsewhere``) and the difference (``_excess``); and the area share (``area``,
-        ``area_near``), which is chance."""
-        return self._means.table()
-
-    def values(
-        self, metric: str, *, source: str, fakes: str
-    ) -> tuple[list[tuple[str, str]], np.ndarray, list[Any]]:
-        """Maps (method, layer), a metric of their images (N, maps), and the images' persons (N,):
-        the truth that ``facetell.explain.trust.agreement`` sets other measures beside.
-
-        Raises
-        ------
-        UserError : the maps were not all scored on the same images.
-        """
-        keys = [key for key in self._means if key[:2] == (source, fakes)]
-        if not keys:
-            raise UserError(f"no {fakes} fakes of {source} were scored")
-        persons = self._means.persons(keys[0])
-        if any(self._means.persons(key) != persons for key in keys):
-            raise UserError("not all maps were scored on the same images, so they have no matrix")
-        columns = [self._means.values(key)[metric] for key in keys]
-        return [(key[2], key[3]) for key in keys], np.stack(columns, axis=1), persons
-
-    def others_of(self, name: Any, person: Any) -> np.ndarray:
-        """Indices in the pool of ``others`` masks of other persons, drawn by the image's name."""
-        strangers = np.flatnonzero(self._pool_persons != str(person))
-        if not len(strangers):
-            raise UserError("planted truth needs the masks of at least two persons to compare")
-        random = np.random.default_rng(seed_of(self.seed, "elsewhere", name))
-        return random.choice(strangers, self.others)
-
-
-def _checked(masks: np.ndarray) -> np.ndarray:
-    masks = np.asarray(masks, dtype=bool)
-    if masks.ndim != 3 or masks.shape[1] != masks.shape[2] or not masks.any(axis=(1, 2)).all():
-        raise UserError(
-            f"planted artefacts need square masks (B, S, S) with pixels in each; got {masks.shape}"
-        )
-    return masks

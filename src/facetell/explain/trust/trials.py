@@ -22,10 +22,10 @@ from facetell.explain.test_set import TestSet
 from facetell.explain.trust import faithfulness
 from facetell.explain.trust.agreement import agreements
 from facetell.explain.trust.image_means import ImageMeans
+from facetell.explain.trust.planted import METRIC
 from facetell.explain.trust.planted_benchmark import PlantedBenchmark
 from facetell.explain.trust.sanity import cascade, compare, stages
 from facetell.explain.trust.stability import max_sensitivity, under_change
-from facetell.explain.trust.verdict import METRIC
 from facetell.models.detector import Detector
 
 Name = tuple[str, str]  # method, layer
@@ -33,7 +33,7 @@ RANDOM = ("random order", "")  # the zero level of faithfulness
 BLUR = 2.0  # px: the UIUC report's stronger one
 SMALLEST = 4  # cells on a side of a map that is put to trial
 _STABLE = 3  # times that all maps are made to see what a blur changes, beside the draws of noise
-PREFERRED = ("several", "single")  # fakes that trials are made on: the first kind that has a board
+PREFERRED = ("several", "single", "altered")  # fakes that are tried: the first kind with a board
 
 
 @dataclass(frozen=True)

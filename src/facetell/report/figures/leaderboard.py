@@ -13,8 +13,8 @@ from matplotlib.patches import Patch, Rectangle
 
 from facetell.common.figure_style import COLOURS, WIDTH, grid, look, plt
 from facetell.explain.maps import INPUT
-from facetell.explain.trust.planted import RECOGNISED
-from facetell.explain.trust.verdict import LEAST, Belief, Verdict
+from facetell.explain.trust.planted import LEAST, RECOGNISED
+from facetell.explain.trust.verdict import Belief, Verdict
 from facetell.metrics import intervals
 from facetell.report.figures.maps import SMALL, bands, caption, caveats, headline, words
 
@@ -28,8 +28,8 @@ LEVELS = {  # what knows nothing: mark and words
 }
 GUESSED, NOTHING = "#BFD3E6", "0.87"  # colours of maps that are not believed
 RESTRICTED = "////"  # hatch of maps that are believed on some of the fakes only
-BEST = "#D55E00"
-MARKERS = {  # of a model's best map: shape, colour, colour of the inside
+CHOSEN = "#D55E00"
+MARKERS = {  # of the chosen map of a model: shape, colour, colour of the inside
     Belief.GENERAL: ("o", COLOURS[0], COLOURS[0]),
     Belief.RESTRICTED: ("D", COLOURS[0], "white"),
     Belief.NONE: ("o", "0.6", "white"),
@@ -44,7 +44,7 @@ NAMED = 20  # layers that have room for their names
 
 
 def leaderboard(verdicts: Mapping[str, Verdict], title: str) -> Figure:
-    """Above, each model's best map against what knows nothing; below, every map of every model.
+    """Above, each model's chosen map against what knows nothing; below, every map of every model.
 
     ``verdicts`` on one kind of fakes, by model, as ``facetell.explain.trust.verdict`` gives them;
     at least one of them on enough fakes, the others are only named. On the scale of colours is
@@ -92,13 +92,12 @@ def _sentences(verdicts: Mapping[str, Verdict]) -> list[str]:
     said = [
         "Relevance rank accuracy (RRA): of the K most relevant pixels, the share that lies on the "
         f"K planted ones; n = {count} fakes per model, {intervals.in_words()} intervals by person.",
-        "Gate: maps are scored only on fakes that the model calls fake with P of at least "
-        f"{RECOGNISED} while it calls the same face without the artefacts real: there the "
-        "artefacts decide the verdict.",
-        "Believed: the map finds its own image's mask better than other persons' masks, and its "
-        "interval lies above all that knows nothing (chance, random, centre, edges, the same map "
-        "of the untrained network). The best map is chosen on these images, so its score is "
-        "slightly optimistic.",
+        _gate(shown),
+        "Believed: the map leads all that knows nothing (chance, random, centre, edges, the same "
+        "map of the untrained network, and itself with masks of other persons' fakes). Colours and "
+        "counts are corrected for the number of maps: the probability that any map is believed "
+        "wrongly is at most 2.5%. The chosen map was chosen on validation fakes and is only rated "
+        "here, so it needs no correction.",
     ]
     if restricted:
         said.append(
@@ -118,30 +117,48 @@ def _sentences(verdicts: Mapping[str, Verdict]) -> list[str]:
     return [*said, "Across: layers in forward order; a wide cell is a map of the input."]
 
 
+def _gate(shown: Mapping[str, Verdict]) -> str:
+    """Which fakes maps are scored on."""
+    said = (
+        "Gate: maps are scored only on fakes that the model calls fake with P of at least "
+        f"{RECOGNISED}"
+    )
+    if all(one.has_twins for one in shown.values()):
+        return (
+            f"{said} while it calls the same face without the artefacts real: there the artefacts "
+            "decide the verdict."
+        )
+    return (
+        f"{said}. There are no twins without what was altered, so whether that decides the verdict "
+        "is not known."
+    )
+
+
 def _summary(axis: Axes, shown: Mapping[str, Verdict]) -> None:
-    """A line per model: the levels of what knows nothing, the best map, and its name."""
+    """A line per model: the levels of what knows nothing, the chosen map, and its name."""
     for row, one in enumerate(shown.values()):
         axis.hlines(row, 0, max(one.levels.values()), color="0.88", linewidth=7, zorder=0)
         for name, value in one.levels.items():
             mark, label = LEVELS.get(name, ("*", name))
             axis.plot(value, row, mark, color="0.35", markersize=6, label=label, fillstyle="none")
-        if one.best is None:
+        axis.text(1.03, row, _chosen(one), va="center", fontsize=SMALL, color="black",
+                  clip_on=False)  # fmt: skip
+        if one.chosen is None:
             continue
-        best = one.best
-        marker, colour, inside = MARKERS[Belief(best["belief"])]
+        chosen = one.chosen
+        marker, colour, inside = MARKERS[Belief(chosen["belief"])]
         axis.errorbar(
-            best["score"], row, xerr=[[max(0, best["score"] - best["low"])],
-                                      [max(0, best["high"] - best["score"])]],
+            chosen["score"], row, xerr=[[max(0, chosen["score"] - chosen["low"])],
+                                        [max(0, chosen["high"] - chosen["score"])]],
             marker=marker, color=colour, markersize=7, elinewidth=1.8, markerfacecolor=inside,
         )  # fmt: skip
-        axis.text(1.03, row, _best(one), va="center", fontsize=SMALL, color="black", clip_on=False)
     axis.set_yticks(range(len(shown)), list(shown), fontsize=9)
     axis.set(xlim=(0, 1.02), ylim=(len(shown) - 0.5, -0.5))
-    axis.set_xlabel("RRA of the best map", fontsize=9)
+    axis.set_xlabel("RRA of the map that validation fakes chose", fontsize=9)
     handles, labels = axis.get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
     for belief, (marker, colour, inside) in MARKERS.items():
-        unique[f"best map, {SAID[belief]}"] = Line2D(
+        unique[f"chosen map, {SAID[belief]}"] = Line2D(
             [], [], marker=marker, color=colour, markerfacecolor=inside
         )
     axis.figure.legend(
@@ -149,16 +166,17 @@ def _summary(axis: Axes, shown: Mapping[str, Verdict]) -> None:
     )
 
 
-def _best(one: Verdict) -> str:
-    """The best map in words, and how far it is believed."""
-    assert one.best is not None
-    said = f"{one.best['score']:.2f} {words(one.best['method'], one.best['layer'])}"
-    return f"{said}\n{_reach(one)}"
+def _chosen(one: Verdict) -> str:
+    """The chosen map in words, and how far it is believed."""
+    if one.chosen is None:
+        return "no map was chosen:\ntoo few validation fakes pass"
+    said = f"{one.chosen['score']:.2f} {words(one.chosen['method'], one.chosen['layer'])}"
+    return f"{said}\n{_reach(one, one.chosen_is_believed)}"
 
 
-def _reach(one: Verdict) -> str:
+def _reach(one: Verdict, believed: bool) -> str:
     """On which fakes a model's maps are believed."""
-    if not one.believed:
+    if not believed:
         return "not believed"
     if one.scope == Belief.GENERAL:
         return f"believed on all {one.fakes} fakes"
@@ -175,13 +193,14 @@ def _heat(axis: Axes, model: str, one: Verdict, methods: list[str], named: bool)
     for cell in one.maps.to_dict("records"):
         column, width = (0, wide) if cell["layer"] == INPUT else (layers.index(cell["layer"]), 1)
         corner = column - 0.5, methods.index(cell["method"]) - 0.5
-        for looks in _looks(cell):
+        belief = one.belief_of(cell["method"], cell["layer"])
+        for looks in _looks(cell | {"belief": belief}):
             axis.add_patch(Rectangle(corner, width, 1, **looks))
-        if one.best is not None and (cell["method"], cell["layer"]) == (
-            one.best["method"], one.best["layer"]
+        if one.chosen is not None and (cell["method"], cell["layer"]) == (
+            one.chosen["method"], one.chosen["layer"]
         ):  # fmt: skip
             axis.add_patch(
-                Rectangle(corner, width, 1, fill=False, edgecolor=BEST, lw=2, zorder=3,
+                Rectangle(corner, width, 1, fill=False, edgecolor=CHOSEN, lw=2, zorder=3,
                           clip_on=False)
             )  # fmt: skip
     axis.set_yticks([])
@@ -193,7 +212,8 @@ def _heat(axis: Axes, model: str, one: Verdict, methods: list[str], named: bool)
         axis.set_xticks([0, wide - 1] if layers else [], ["first", "last"][: 2 if layers else 0])
         axis.tick_params(labelsize=7)
     number = one.believed or "none"
-    axis.set_title(f"{model}: {number} of {len(one.maps)} maps\n{_reach(one)}", fontsize=SMALL)
+    reach = _reach(one, one.believed > 0)
+    axis.set_title(f"{model}: {number} of {len(one.maps)} maps\n{reach}", fontsize=SMALL)
 
 
 def _looks(cell: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -226,7 +246,8 @@ def _legend(part: SubFigure, axes: np.ndarray) -> None:
         Patch(facecolor=GUESSED, label="follows the image, but no better than guessing"),
         Patch(facecolor=NOTHING, label="finds nothing"),
         Patch(facecolor="0.97", edgecolor="0.8", label="not defined"),
-        Patch(facecolor="white", edgecolor=BEST, linewidth=2, label="best map"),
+        Patch(facecolor="white", edgecolor=CHOSEN, linewidth=2,
+              label="chosen on validation fakes"),
     ]  # fmt: skip
     part.legend(handles=handles, loc="outside upper center", ncols=3, fontsize=SMALL)
 

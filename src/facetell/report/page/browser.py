@@ -14,7 +14,7 @@ from facetell.evaluation.model_scores import margins_of
 from facetell.evaluation.predictions import CONTROL
 from facetell.explain.survey.kept_maps import KeptMaps, Recommended
 from facetell.explain.survey.sampled import sampled, worst_mistakes
-from facetell.explain.trust.verdict import Belief, stored
+from facetell.explain.trust.verdict import stored
 from facetell.images.decoding import decode_inspected
 from facetell.images.loading import fit
 from facetell.report.page.inputs import Inputs
@@ -141,9 +141,7 @@ def _beliefs(found: Inputs, model: str, shown: Recommended) -> dict[str, str]:
     planted = found.explained.get(model, {}).get("planted")
     beliefs = {}
     for kind, verdict in (stored(planted) if planted else {}).items():
-        maps = verdict.maps
-        own = maps[(maps["method"] == shown.method) & (maps["layer"] == shown.layer)]
-        beliefs[kind] = str(own["belief"].iloc[0]) if len(own) else str(Belief.NONE)
+        beliefs[kind] = str(verdict.belief_of(shown.method, shown.layer))
     return beliefs
 
 

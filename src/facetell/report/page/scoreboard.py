@@ -83,11 +83,15 @@ def _place(value: float, axis: tuple[float, float]) -> float:
 
 
 def _believed(facts: Mapping[str, Any]) -> str:
-    """The best believed map and its reach, in a few words."""
+    """The chosen map, where it is believed, and its reach, in a few words."""
     if "planted" not in facts:
         return ABSENT
     for kind, verdict in stored(facts["planted"]).items():
-        if verdict.believed and verdict.best is not None:
+        if verdict.chosen_is_believed:
             reach = "all" if verdict.scope == Belief.GENERAL else f"{verdict.passed}"
-            return f"{named(verdict)}, on {reach} of {verdict.fakes} {kind}-artefact fakes"
+            return f"{named(verdict)}, on {reach} of {verdict.fakes} {_fakes(kind)}"
     return "none"
+
+
+def _fakes(kind: str) -> str:
+    return "altered fakes" if kind == "altered" else f"{kind}-artefact fakes"

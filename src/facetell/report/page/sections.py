@@ -24,6 +24,11 @@ from facetell.report.sections.parts import leak, parts
 from facetell.report.sections.perturbed import FREQUENCIES, PERTURBED, perturbed_images
 
 LESS = 65  # WebP quality of figures of which there are some for each model
+KINDS = {  # of fakes whose mask is known
+    "single": "a single planted artefact",
+    "several": "several planted artefacts",
+    "altered": "altered pixels",
+}
 LISTED = 20  # rows of a list of pairs
 OF_MODEL = {  # figures of the explain stage, and what each shows
     "class_means": "mean maps of fake and of real test images, and where they differ",
@@ -155,11 +160,11 @@ def _of_model(found: Inputs, model: str) -> Group:
 def _belief(found: Inputs) -> Section | None:
     planted = {m: stored(f["planted"]) for m, f in found.explained.items() if "planted" in f}
     drawn: list[Part] = []
-    for kind in ("single", "several"):
+    for kind, words in KINDS.items():
         claims = [f"{m}: {one[kind].claim}" for m, one in planted.items() if kind in one]
         picture = figure(
             found.figures / f"compare/leaderboard_{kind}.png",
-            f"Leaderboard of maps, fakes with {kind} planted artefact{'s' * (kind == 'several')}",
+            f"Leaderboard of maps, fakes with {words}",
             " ".join(claims),
         )
         drawn += [picture] if picture else []

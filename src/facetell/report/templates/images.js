@@ -44,11 +44,15 @@ facetell.images = (() => {
     if (!Object.keys(beliefs).length) return "";
     if (Object.values(beliefs).every((scope) => scope === "none")) return "not believed";
     const planted = data.artefacts[image];
-    if (!planted) return "not tested on real images";
-    const scope = beliefs[planted.includes(", ") ? "several" : "single"] ?? "none";
+    if (!data.labels[image]) return "not tested on real images";
+    const kind = planted ? (planted.includes(", ") ? "several" : "single") : "altered";
+    if (!(kind in beliefs)) return "not tested on such fakes";
+    const scope = beliefs[kind];
     if (scope !== "restricted") return scope === "general" ? "believed" : "not believed on such fakes";
     const margin = model.threshold + model.distances[image] / data.step;
-    const decided = control > 0 && margin >= Math.max(model.threshold, RECOGNISED) && model.distances[control * number + image] < 0;
+    const sure = margin >= Math.max(model.threshold, RECOGNISED);
+    if (kind === "altered") return sure ? "believed" : "not tested on fakes that are not called fake for sure";
+    const decided = control > 0 && sure && model.distances[control * number + image] < 0;
     return decided ? "believed" : "not tested where the artefact does not decide the verdict";
   }
 

@@ -13,7 +13,11 @@ from facetell.report.versions.pairing import Difference, Pair
 from facetell.report.versions.settings import Change
 
 LISTED = 20  # settings, and facts about the data
-KINDS = {"single": "fakes with one artefact", "several": "fakes with several artefacts"}
+KINDS = {
+    "single": "fakes with one artefact",
+    "several": "fakes with several artefacts",
+    "altered": "fakes whose altered pixels are known",
+}
 
 
 def summary(found: Comparison) -> str:

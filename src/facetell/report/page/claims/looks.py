@@ -51,12 +51,13 @@ def _regions(found: Inputs) -> list[Said]:
 
 
 def _believed(best: str, planted: dict[str, dict[str, Verdict]]) -> list[Said]:
-    """The verdicts on the maps of the best, the believed ones first."""
+    """The verdicts on the maps of the best detector, the believed ones first."""
     if best not in planted:
         return []
     verdicts = planted[best]
-    good = {kind: one for kind, one in verdicts.items() if one.believed}
-    if not good:
+    good = {kind: one for kind, one in verdicts.items() if one.chosen_is_believed}
+    some = {kind: one for kind, one in verdicts.items() if one.believed and kind not in good}
+    if not (good or some):
         return [
             Said(
                 f"**No map of `{best}` can be believed**: "
@@ -64,38 +65,48 @@ def _believed(best: str, planted: dict[str, dict[str, Verdict]]) -> list[Said]:
                 "belief", WITH_TRUTH, loud=True,
             )
         ]  # fmt: skip
-    texts = [f"Believe **{named(one)}**{_score(one)}: {_reach(one, kind)}"
+    texts = [f"Believe **{named(one)}**{_score(one)}: {_reach(one, kind)}{_others(one)}"
              for kind, one in good.items()]  # fmt: skip
-    none = [kind for kind in verdicts if kind not in good]
+    texts += [f"On fakes with {_kind(kind)}: {one.claim}" for kind, one in some.items()]
+    none = [kind for kind in verdicts if kind not in good and kind not in some]
     if none:
         texts[-1] += f" On fakes with {' and '.join(map(_kind, none))}, believe none of its maps."
     return [Said(text, "belief", WITH_TRUTH) for text in texts]
 
 
 def named(verdict: Verdict) -> str:
-    """The best map in words."""
-    assert verdict.best is not None
-    method, layer = verdict.best["method"], verdict.best["layer"]
+    """The map that validation fakes chose, in words."""
+    assert verdict.chosen is not None
+    method, layer = verdict.chosen["method"], verdict.chosen["layer"]
     title = verdict.titles.get(method) or (METHODS[method].title if method in METHODS else method)
     return f"{title} at `{layer}`"
 
 
 def _score(verdict: Verdict) -> str:
-    best: Any = verdict.best
+    chosen: Any = verdict.chosen
+    what = "planted" if verdict.has_twins else "altered"
     return (
-        f" (it finds {best['score']:.2f} [{best['low']:.2f}, {best['high']:.2f}] of what was "
-        f"planted; guessing finds at most {best['rival']:.2f})"
+        f" (chosen on validation fakes, it finds {chosen['score']:.2f} [{chosen['low']:.2f}, "
+        f"{chosen['high']:.2f}] of what was {what} in test fakes; guessing finds at most "
+        f"{chosen['rival']:.2f})"
+    )
+
+
+def _others(verdict: Verdict) -> str:
+    """How many maps are believed of all."""
+    return (
+        f" Of all {len(verdict.maps)} maps, {verdict.believed or 'none'} would be believed after "
+        "correction for their number."
     )
 
 
 def _reach(verdict: Verdict, kind: str) -> str:
     if verdict.scope == Belief.GENERAL:
         return f"on all fakes with {_kind(kind)}."
-    return (
-        f"only on the {verdict.passed} of {verdict.fakes} fakes with {_kind(kind)} whose verdict "
-        "the artefacts decide."
-    )
+    decided = "whose verdict the artefacts decide" if verdict.has_twins else "called fake for sure"
+    return f"only on the {verdict.passed} of {verdict.fakes} fakes with {_kind(kind)} {decided}."
 
 
 def _kind(kind: str) -> str:
-    return {"single": "a single artefact", "several": "several artefacts"}.get(kind, kind)
+    words = {"single": "a single artefact", "several": "several artefacts"}
+    return (words | {"altered": "altered pixels"}).get(kind, kind)
