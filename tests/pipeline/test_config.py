@@ -82,18 +82,18 @@ def test_all_are_the_models_of_the_reports():
     assert {*names.split(), "all", "starter", "mobilenetv2", *BACKBONES} <= set(MODELS)
 
 
-BACKBONES = {  # timm's weights, mean and std of them, px, features, parameters with two classes
-    "clip_vit_l14": ("vit_large_patch14_clip_quickgelu_224.openai", CLIP, 224, 1024, 303_181_826),
-    "dinov2_s14": ("vit_small_patch14_dinov2.lvd142m", IMAGENET, 224, 384, 21_629_570),
-    "dinov2_b14": ("vit_base_patch14_dinov2.lvd142m", IMAGENET, 224, 768, 85_726_466),
-    "dinov3_s16": ("vit_small_patch16_dinov3.lvd1689m", IMAGENET, 256, 384, 21_587_714),
-    "convnext_tiny": ("convnext_tiny.fb_in22k", IMAGENET, 224, 768, 27_821_666),
+BACKBONES = {  # timm's weights, mean and std of them, px, features
+    "clip_vit_l14": ("vit_large_patch14_clip_quickgelu_224.openai", CLIP, 224, 1024),
+    "dinov2_s14": ("vit_small_patch14_dinov2.lvd142m", IMAGENET, 224, 384),
+    "dinov2_b14": ("vit_base_patch14_dinov2.lvd142m", IMAGENET, 224, 768),
+    "dinov3_s16": ("vit_small_patch16_dinov3.lvd1689m", IMAGENET, 256, 384),
+    "convnext_tiny": ("convnext_tiny.fb_in22k", IMAGENET, 224, 768),
 }
 
 
 @pytest.mark.parametrize("model", BACKBONES)
 def test_backbones_are_probed_with_the_facts_of_their_weights(model):
-    name, (mean, std), size, channels, parameters = BACKBONES[model]
+    name, (mean, std), size, channels = BACKBONES[model]
     settings = composed(f"model={model}", "data=faces140k", "data.recipe=probe")
     recipe = train.recipe(settings, model)
     images = recipe.preprocessing(settings.network(model))
@@ -103,7 +103,7 @@ def test_backbones_are_probed_with_the_facts_of_their_weights(model):
     with torch.device("meta"):
         network = build(name, image_size=size, **recipe.options)
     layer = network.get_submodule(linear_classifier(network, model))
-    assert (layer.in_features, parameter_count(network)) == (channels, parameters)
+    assert layer.in_features == channels
 
 
 def test_a_recipe_that_a_model_changes_must_be_there():

@@ -7,6 +7,7 @@ another probe of the same network takes seconds. The result is a detector like a
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,7 +71,7 @@ def probe(job: Job, *, features: Path, engine: Engine = PROCESSOR, say: Say = to
         check_image_size(detector, recipe.image_size)
         flops = multiply_adds(detector, recipe.image_size)
         network, name = detector.network, linear_classifier(detector.network, job.network)
-        layer = network.get_submodule(name)
+        layer: Any = network.get_submodule(name)
         network.set_submodule(name, nn.Identity())  # what comes out are features
         store = FeatureStore(
             features,

@@ -59,7 +59,7 @@ class Lora:
     rank: Annotated[AtLeastOne, Strict()] = 8
     """Rows of the one matrix, columns of the other."""
 
-    alpha: Annotated[Positive, Strict()] = 16
+    alpha: Annotated[AtLeastOne, Strict()] = 16
     """How much the product counts."""
 
     dropout: Annotated[float, Field(ge=0, lt=1), Strict()] = 0.0
