@@ -72,7 +72,8 @@ def test_the_first_screen_answers_what_is_asked_first(inputs):
     assert f"**`{worst}`**" in answer
     assert "The hardest generator is **`" in answer
     assert "The hardest platform is `" in answer
-    assert "Believe **Grad-CAM at `conv1`** (it finds 0.80 [0.75, 0.85]" in answer
+    assert "Believe **Grad-CAM at `conv1`** (chosen on validation fakes, " in answer
+    assert "it finds 0.80 [0.75, 0.85]" in answer
     assert "on all fakes with a single artefact" in answer
     assert "looks most at the nose (2.0 times by saliency)" in answer
     assert "**rendered, not photos**" in answer
