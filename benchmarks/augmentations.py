@@ -59,7 +59,7 @@ def relevant(clone: Path, model: str) -> dict[str, Any]:
     variants = {"clean": scored["clean"]} | {name: scored["variants"][name] for name in VARIANTS}
     looked = read_json(clone / f"metrics/explain/{model}.json")
     return {
-        "training": {key: scored["training"]["cost"][key] for key in ("seconds", "device")},
+        "device": scored["training"]["cost"]["device"],
         "images": {key: scored["clean"][key] for key in ("n_real", "n_fake")},
         "variants": {name: numbers(found, METRICS) for name, found in variants.items()},
         "suite": numbers(scored["robustness"], ("auc_mean",)),

@@ -66,9 +66,7 @@ def test_the_citation_is_of_this_version():
     assert f"\nversion: {__version__}\n" in said
 
 
-@pytest.mark.parametrize(
-    "path", sorted(augmentations.RESULTS.glob("augmentations-*.json")), ids=str
-)
+@pytest.mark.parametrize("path", sorted((ROOT / augmentations.RESULTS).glob("*.json")), ids=str)
 def test_what_augmentation_does_is_as_it_was_measured(path):
     text = (ROOT / "docs/results.md").read_text(encoding="utf-8")
     found = read_json(path)
