@@ -37,9 +37,10 @@ Results = dict[str, dict[str, Any]]
 
 
 def results(table: str) -> Results:
-    """What was kept of each detector, by name; the best by validation first."""
+    """What was kept of each detector, by name; the best by validation first, the baseline last."""
     found = {path.stem: read_json(path) for path in (RESULTS / table).glob("*.json")}
-    return dict(sorted(found.items(), key=lambda item: (-validated(item[1]), item[0])))
+    order = sorted(found, key=lambda name: (name == NETWORK, -validated(found[name]), name))
+    return {name: found[name] for name in order}
 
 
 def validated(kept: dict[str, Any]) -> float:
@@ -51,7 +52,7 @@ def chosen(table: str) -> set[str]:
     """The best by validation of those from published weights, and of those from random ones."""
     best: dict[str, str] = {}
     for name, kept in results(table).items():
-        if validated(kept):
+        if validated(kept) and name != NETWORK:
             best.setdefault(_start(name, kept["scores"]["training"]["recipe"]), name)
     return set(best.values())
 
