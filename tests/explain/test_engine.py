@@ -164,7 +164,7 @@ def test_listed_layers_are_maps_in_forward_order_and_the_default_is_one(key):
      ("vit", "blocks.11.norm1"), ("swin", "norm"), ("simplenet", "conv3"),
      ("rcnn", "stages.5.2"), ("sepnet", "stages.5.0"), ("legacy_xception", "act4"),
      ("swin_tiny_patch4_window7_224", "norm"), ("deit_tiny_patch16_224", "blocks.11.norm1"),
-     ("convnext_atto", "stages.3")],
+     ("convnext_atto", "stages.3.blocks.1")],
 )  # fmt: skip
 def test_recommended_layers(key, default):
     with torch.device("meta"):
