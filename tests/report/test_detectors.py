@@ -110,8 +110,8 @@ def test_every_table_and_figure_is_written_and_again_the_same(tmp_path, monkeypa
     report = (tmp_path / "metrics/report.md").read_text()
     assert "Best epoch" in report
     assert "looks at the nose" in report
-    board = "| simplenet | single | 20 of 25 | 0.96, 0.50 | 1 of 2 | all | gradcam at conv1 | 20 |"
-    assert f"{board} 0.800" in report
+    board = "| simplenet | single | 20 of 25 | 0.96, 0.50 | 1 of 2 | gradcam at conv1"
+    assert f"{board} | 0.850 (32 several) | 20 | 0.800" in report
     assert "+0.40 [+0.10, +0.60]" in report
     assert "| spectral |" in report.split("## Clean test images")[1].split("## ")[0]
     assert "spectral" not in set(pd.read_csv("metrics/tables/best_epoch.csv")["model"])
