@@ -30,7 +30,7 @@ def face(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from facetell.dataset.demo import packed_demo
 
     path = tmp_path_factory.mktemp("photos") / "me & you.jpg"
-    path.write_bytes(packed_demo("demo")["test"].image(0))
+    path.write_bytes(packed_demo(path.with_name("demo"))["test"].image(0))
     return path
 
 
