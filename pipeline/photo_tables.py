@@ -193,7 +193,7 @@ def beside(table: str) -> str:
             logs.append(pd.DataFrame(kept["learning"]).assign(model=own))
             audited = kept["data"]
     if audited is None:
-        return "Nothing was trained."
+        return "Not run yet: `--models swin_64 sepnet_64 rcnn_64` trains them."
     ours = OurData(table, table, sum(audited["counts"]["train"].values()))
     made = tables(found, pd.concat(logs), ours)
     shown = {key: made[key] for key in ("accuracy", "perturbations") if key in made}

@@ -6,11 +6,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
-from facetell.common.errors import brief
+from facetell.common.errors import UserError, brief
 from facetell.common.files import whole
+from facetell.metrics.losses import log_loss
+from facetell.metrics.ranking import auc
 from facetell.training.job import Job
 
 FILE = "last.pt"
@@ -28,6 +31,24 @@ class History:
     log: list[dict[str, float]] = field(default_factory=list)  # a row per epoch
     weights: dict[str, torch.Tensor] = field(default_factory=dict)  # of the best epoch
     watched: list[torch.Tensor] = field(default_factory=list)  # margins of job.watch per epoch
+
+    def validation(self, job: Job, scores: np.ndarray, remedy: str) -> dict[str, float]:
+        """The part of the next row that is of validation images: valid_loss, _accuracy and _auc.
+
+        ``scores`` are their margins, float64 (N,). UserError with the ``remedy`` if one of them is
+        not finite.
+        """
+        labels = job.valid_set.labels
+        if not np.isfinite(scores).all():
+            raise UserError(
+                f"{job.title}: the answers on validation images are not finite after epoch "
+                f"{self.epoch + 1}: {remedy}"
+            )
+        return {
+            "valid_loss": log_loss(labels, scores),
+            "valid_accuracy": float(((scores >= 0) == labels).mean()),
+            "valid_auc": auc(labels, scores),
+        }
 
     def add(self, row: dict[str, float], select: str, network: nn.Module) -> None:
         """Note an epoch that is done, and keep the weights after it if they are the best so far.

@@ -20,8 +20,7 @@ from facetell.common.progress import Say, progress, to_stderr
 from facetell.images.loading import Images, TrainingImages, training_order
 from facetell.images.packed import Packed
 from facetell.metrics.calibration import temperature
-from facetell.metrics.losses import log_loss
-from facetell.metrics.ranking import auc, best_threshold
+from facetell.metrics.ranking import best_threshold
 from facetell.models.detector import Detector
 from facetell.models.factory import head_of
 from facetell.training.checkpoint import History
@@ -222,17 +221,7 @@ class HeadTrainer:
         return {"train_loss": loss / seen, "train_accuracy": right / seen}
 
     def _validate(self) -> dict[str, float]:
-        scores, labels = self.margins(self.valid), self.job.valid_set.labels
-        if not np.isfinite(scores).all():
-            raise UserError(
-                f"{self.job.title}: the answers on validation images are not finite after epoch "
-                f"{self.history.epoch + 1}: lower lr"
-            )
-        return {
-            "valid_loss": log_loss(labels, scores),
-            "valid_accuracy": float(((scores >= 0) == labels).mean()),
-            "valid_auc": auc(labels, scores),
-        }
+        return self.history.validation(self.job, self.margins(self.valid), "lower lr")
 
     @torch.no_grad()
     def margins(self, features: torch.Tensor) -> np.ndarray:

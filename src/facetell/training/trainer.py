@@ -18,8 +18,7 @@ from facetell.common.progress import STEP, estimating, progress, to_stderr, work
 from facetell.common.seeding import seed_of
 from facetell.images.loading import Images, TrainingImages, training_batches, training_order
 from facetell.metrics.calibration import temperature
-from facetell.metrics.losses import log_loss
-from facetell.metrics.ranking import auc, best_threshold
+from facetell.metrics.ranking import best_threshold
 from facetell.models.detector import Detector
 from facetell.models.factory import build, head_of, parameter_count
 from facetell.models.inference import margins
@@ -329,17 +328,8 @@ class Trainer:
     def validate(self) -> dict[str, float]:
         """valid_loss, valid_accuracy and valid_auc of the detector as it is."""
         scores = self._margins(self.valid_images, self.dtype)
-        labels = self.job.valid_set.labels
-        if not np.isfinite(scores).all():
-            raise UserError(
-                f"{self.job.title}: the answers on validation images are not finite after epoch "
-                f"{self.history.epoch + 1}: lower lr, or set precision to float32"
-            )
-        return {
-            "valid_loss": log_loss(labels, scores),
-            "valid_accuracy": float(((scores >= 0) == labels).mean()),
-            "valid_auc": auc(labels, scores),
-        }
+        remedy = "lower lr, or set precision to float32"
+        return self.history.validation(self.job, scores, remedy)
 
     def _margins(self, images: Images, dtype: torch.dtype) -> np.ndarray:
         return margins(
