@@ -20,6 +20,15 @@ class Slow:
         say("ready")
         time.sleep(60)  # an exception that is raised here is dropped
 
+class HalfMade:
+    def __init__(self):
+        say("ready")
+        time.sleep(60)
+        self.workers = []
+
+    def __del__(self):
+        self.workers.clear()
+
 def say(line):
     os.write(1, (line + chr(10)).encode())
 
@@ -30,6 +39,7 @@ say("went on")
 WORKS = {
     "an exception": 'say("ready"); time.sleep(60)',
     "a dropped exception": "Slow()",
+    "a half-made object": "HalfMade()",
     "a handler that is in the way": 'exec("""try:\\n  say("ready"); time.sleep(60)\\n'
     'except BaseException: time.sleep(60)""")',
 }
@@ -51,8 +61,9 @@ def test_a_signal_ends_whatever_is_done(work):
         assert time.monotonic() - started < 20
         assert process.stdout.read() == "SIGTERM\n"
         said = process.stderr.read()
-    if work == "an exception":
+    if work in ("an exception", "a half-made object"):
         assert "Ended: SIGTERM" in said  # nobody has caught it
+        assert "AttributeError" not in said
     else:
         assert (status, said) == (128 + signal.SIGTERM, "")
 

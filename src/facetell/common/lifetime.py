@@ -34,10 +34,11 @@ def signals_end(farewell: Callable[[str], None]) -> Iterator[None]:
     does. If what is open cannot be closed in ``GRACE`` seconds, the process ends without.
     """
     before = {number: signal.getsignal(number) for number in SIGNALS}
-    owner = os.getpid()
+    owner, told = os.getpid(), threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)  # told twice, it ends at once
+        told.set()
         if os.getpid() == owner:
             _end_soon(128 + number)
             farewell(signal.Signals(number).name)
@@ -51,7 +52,7 @@ def signals_end(farewell: Callable[[str], None]) -> Iterator[None]:
         if handler in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, end)
     try:
-        with _silent_workers(), _ended_for_certain():
+        with _silent_workers(), _ended_for_certain(told):
             yield
     finally:
         for number, handler in before.items():
@@ -59,21 +60,24 @@ def signals_end(farewell: Callable[[str], None]) -> Iterator[None]:
 
 
 @contextmanager
-def _ended_for_certain() -> Iterator[None]:
+def _ended_for_certain(told: threading.Event) -> Iterator[None]:
     """Python drops an exception that is raised while an object is deleted or a process forks; an
-    end that has met such a moment is an end all the same."""
+    end that has met such a moment is an end all the same. Once a process is told to end, it says
+    nothing, until its last moment, of objects that cannot be deleted as they are only half made."""
     shown = sys.unraisablehook
 
     def show(dropped: "sys.UnraisableHookArgs") -> None:
         if isinstance(dropped.exc_value, Ended | KeyboardInterrupt):
             _end(getattr(dropped.exc_value, "status", 128 + signal.SIGINT))
-        shown(dropped)
+        if not told.is_set():
+            shown(dropped)
 
     sys.unraisablehook = show
     try:
         yield
     finally:
-        sys.unraisablehook = shown
+        if not told.is_set():
+            sys.unraisablehook = shown
 
 
 @contextmanager
