@@ -43,6 +43,7 @@ class ImageSet(Section):
     sha256: str | None = None
     group: str | None = None
     generators: bool | list[str] | None = None
+    masks: str | None = None
     table: str | None = None
     hub: str | None = None
     revision: str | None = None
@@ -67,7 +68,12 @@ class ImageSet(Section):
     def hints(self) -> Hints:
         """What these settings say of the files."""
         return Hints(
-            self.classes or {}, self.splits or {}, self.group, self.generators, self.columns or {}
+            self.classes or {},
+            self.splits or {},
+            self.group,
+            self.generators,
+            self.columns or {},
+            self.masks,
         )
 
 

@@ -28,6 +28,9 @@ class Hints:
     """Columns of a listing by what they hold: path, image, label, split, group, generator,
     platform."""
 
+    masks: str | None = None
+    """A folder beside the images with a picture of the altered pixels of each fake."""
+
     @property
     def vocabulary(self) -> Vocabulary:
         return Vocabulary(self.classes, self.splits)

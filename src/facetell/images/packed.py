@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Packed images: one Arrow IPC file per split, memory-mapped, the encoded bytes kept as they were.
 
-Row: id, label (1 = fake), person (name of the face), image (bytes of the file), and for the
-rendered set also the mask (PNG, bit i = artefact kind i) and the twin (the same rendering without
-artefacts), else null.
+Row: id, label (1 = fake), person (name of the face), image (bytes of the file), the mask (PNG; of
+a rendered fake bit i = artefact kind i, of others 255 = altered), where there is one, and for the
+rendered set the twin (the same rendering without artefacts), else null.
 """
 
 import mmap
@@ -73,7 +73,7 @@ class Packed:
         return self._value("image", index)
 
     def mask(self, index: int) -> bytes | None:
-        """PNG of the planted artefacts (uint8, bit i = kind i), or None."""
+        """PNG of what was planted (uint8, bit i = kind i) or altered (255), or None."""
         return self._value("mask", index)
 
     def twin(self, index: int) -> bytes | None:
@@ -101,11 +101,22 @@ class Packed:
             self._map.madvise(mmap.MADV_DONTNEED)
 
 
+def middle(image: Image.Image) -> Image.Image:
+    """The square in the middle, as wide as the shorter side: what detectors see of an image.
+
+    >>> middle(Image.new("L", (40, 30))).size
+    (30, 30)
+    """
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return image.crop((left, top, left + side, top + side))
+
+
 def planted_mask(png: bytes | None, size: int) -> np.ndarray | None:
     """Where artefacts were planted, bool (size, size), from what ``Packed.mask`` gives; None where
     none were planted or the mask is not known."""
     if png is None:
         return None
-    image = Image.open(BytesIO(png)).resize((size, size), Image.Resampling.NEAREST)
+    image = middle(Image.open(BytesIO(png))).resize((size, size), Image.Resampling.NEAREST)
     mask = np.asarray(image) > 0
     return mask if mask.any() else None

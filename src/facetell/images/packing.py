@@ -4,6 +4,7 @@ treated."""
 
 import hashlib
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ from facetell.common.errors import UserError
 from facetell.common.files import whole
 from facetell.common.progress import progress, worked
 from facetell.images.archive import Archive
-from facetell.images.decoding import Unusable
-from facetell.images.packed import ROWS, SCHEMA
+from facetell.images.decoding import Unusable, inspect
+from facetell.images.packed import ROWS, SCHEMA, middle
 from facetell.images.reencoding import Treatment, treatment
 
+WHITE = 128  # level of a mask, of 255, from which on its pixel counts as altered
 NEEDED = (
-    "id", "label", "person", "set", "path", "mask", "twin", "platform", "laundered", "sha256",
+    *("id", "label", "person", "set", "path", "artefacts", "mask", "twin"),
+    *("platform", "laundered", "sha256"),
 )  # fmt: skip
 
 
@@ -63,7 +66,7 @@ def pack(
                 "label": [row["label"] for row in rows],
                 "person": [row["person"] for row in rows],
                 "image": [_image(row, archives[row["set"]], everyone) for row in rows],
-                "mask": [_mask(row, archives[row["set"]]) for row in rows],
+                "mask": [_mask(row, archives[row["set"]], everyone) for row in rows],
                 "twin": [_twin(row, archives[row["set"]], everyone) for row in rows],
             }
             writer.write_batch(pa.record_batch(columns, schema=schema))
@@ -87,8 +90,34 @@ def _changed(row: dict[str, Any], archive: Archive) -> UserError:
     )
 
 
-def _mask(row: dict[str, Any], archive: Archive) -> bytes | None:
-    return _companion(row["mask"], archive) if row["mask"] else None
+def _mask(row: dict[str, Any], archive: Archive, everyone: Treatment) -> bytes | None:
+    if not row["mask"]:
+        return None
+    data = _companion(row["mask"], archive)
+    if row["artefacts"]:
+        return data  # the renderer's own
+    image = inspect(archive.read(row["path"]))[1]
+    return _altered(data, image.size, row, archive, square=everyone.harmonise)
+
+
+def _altered(
+    data: bytes, size: tuple[int, int], row: dict[str, Any], archive: Archive, *, square: bool
+) -> bytes:
+    """A user's mask as packed: PNG, 255 where the pixel is altered, else 0."""
+    try:
+        mask = inspect(data)[1].convert("L")
+    except Unusable as reason:
+        raise UserError(f"mask {row['mask']} in {archive.label}: {reason}") from reason
+    if mask.size != size:
+        raise UserError(
+            f"mask {row['mask']} in {archive.label} has {mask.width} x {mask.height} px, and its "
+            f"image {row['path']} {size[0]} x {size[1]}: they must be of one size"
+        )
+    if square:  # as the image is cut
+        mask = middle(mask)
+    buffer = BytesIO()
+    mask.point(lambda level: 255 * (level >= WHITE)).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _twin(row: dict[str, Any], archive: Archive, everyone: Treatment) -> bytes | None:

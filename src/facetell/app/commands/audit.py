@@ -76,6 +76,14 @@ def audit(
             help="A folder that names a generator; or none, if none does. May be given again.",
         ),
     ] = None,
+    masks: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="A folder beside the images with a picture of the altered pixels of each fake; "
+            "its files are no images of the set.",
+        ),
+    ] = None,
     harmonise: Annotated[
         bool,
         typer.Option(
@@ -105,6 +113,7 @@ def audit(
         group=group,
         generators=False if generators == ["none"] else generators,
         columns={what: names[-1] for what, names in named(columns, "--columns").items()},
+        masks=masks,
     )
     choices = judge.Choices(
         layout=layout,

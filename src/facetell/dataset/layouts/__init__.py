@@ -28,6 +28,7 @@ from facetell.dataset.layouts import (
     table,
     trueface,
 )
+from facetell.dataset.masks import paired
 from facetell.images.archive import Archive
 from facetell.images.decoding import Unusable
 
@@ -43,7 +44,8 @@ ROW = (
     "ffhq_id",  # number of the FFHQ photo
     "psi",  # truncation of the generator
     "regions",  # parts of the face that were replaced
-    *("artefacts", "mask", "twin"),  # only the rendered set has these
+    *("artefacts", "twin"),  # only the rendered set has these
+    "mask",  # of what was planted, or of the altered pixels
 )
 NUMBERS = {"ffhq_id": "Int32", "psi": "Float64"}  # missing where not known; the others are ""
 PRESOCIAL = "presocial"
@@ -153,6 +155,14 @@ def _grouped(
         found = by_rule(table, hints.group)
         table["person"], grouped = found.source, found.rule
     table = _completed(table)
+    if hints.masks:
+        masks = paired(table, archive, hints.masks)
+        table["mask"] = table["path"].map(masks.paths).fillna("").where(table["label"] == 1, "")
+        if masks.unused:
+            warnings = [
+                *warnings,
+                f"{masks.unused:,} files in {hints.masks!r} are masks of no fake",
+            ]
     if table["id"].duplicated().any():
         twice = table.loc[table["id"].duplicated(), "id"].iloc[0]
         raise UserError(f"{archive.label}: the image id {twice!r} occurs more than once")

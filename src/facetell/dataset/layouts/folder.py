@@ -12,6 +12,7 @@ from facetell.dataset.census import images
 from facetell.dataset.generators import generators
 from facetell.dataset.grouping import by_names
 from facetell.dataset.hints import Hints
+from facetell.dataset.masks import inside
 from facetell.dataset.tree import Folders, Place, shown
 from facetell.images.archive import Archive
 
@@ -24,7 +25,7 @@ def rows(archive: Archive, hints: Hints) -> pd.DataFrame:
     UserError : no folder names a class, a class is missing from a split, or some splits are there
         but not train and test; or what ``Vocabulary.understand`` refuses.
     """
-    files = images(archive)
+    files = [name for name in images(archive) if not inside(hints.masks, name)]
     folders = [PurePosixPath(name).parts[:-1] for name in files]
     counts = Counter(folders)
     understood = hints.vocabulary.understand(counts)
