@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from facetell.common.errors import UserError
+from facetell.common.labels import UNUSED
 from facetell.dataset.splits import Splitting, assign, faces, used
 
 
@@ -69,6 +70,34 @@ def test_validation_is_drawn_from_training_where_a_set_has_none():
     split = assign(table, faces(table), Splitting(valid=0.25, test=0.5, seed=0))
     assert split.value_counts().to_dict() == {"train": 60, "valid": 20, "test": 20}
     assert (split[80:] == "test").all()
+
+
+@pytest.mark.parametrize(
+    ("use", "drawn"),
+    [
+        ("all", {"train": 70, "valid": 10, "test": 20}),
+        ("test", {"test": 100}),
+        ("train", {"train": 90, "valid": 10}),
+    ],
+)
+def test_no_image_is_left_out_for_the_use_of_a_set_that_we_draw(use, drawn):
+    own, other = frame(split=[""] * 100, set="own"), frame(split=[""] * 50, set="other")
+    for key in ("person", "stem", "sha256"):
+        other[key] = "other " + other[key]
+    table = pd.concat([own, other], ignore_index=True)
+    splitting = Splitting(valid=0.1, test=0.2, seed=0, uses={"own": use, "other": "all"})
+    split = used(table.assign(split=assign(table, faces(table), splitting)), splitting)
+    assert split[:100].value_counts().to_dict() == drawn
+    assert split[100:].value_counts().to_dict() == {"train": 35, "valid": 5, "test": 10}
+
+
+def test_faces_of_a_set_to_be_tested_that_others_train_on_are_not_tested():
+    own, other = frame(split=[""] * 100, set="own"), frame(split=[""] * 100, set="other")
+    table = pd.concat([own, other], ignore_index=True)  # the same persons
+    splitting = Splitting(valid=0.1, test=0.2, seed=0, uses={"own": "test", "other": "all"})
+    split = used(table.assign(split=assign(table, faces(table), splitting)), splitting)
+    assert split[:100].value_counts().to_dict() == {UNUSED: 80, "test": 20}
+    assert split[100:].value_counts().to_dict() == {"train": 70, "valid": 10, "test": 20}
 
 
 def test_sets_to_train_on_are_named_like_platforms_and_narrow_them():

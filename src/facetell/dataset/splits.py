@@ -47,7 +47,8 @@ class Splitting:
     stay, whatever their platform and set."""
 
     uses: Mapping[str, str] = field(default_factory=dict)
-    """By set ``all``, ``train`` (its test images are left out) or ``test`` (only them)."""
+    """By set ``all``, ``train`` (its test images are left out) or ``test`` (only them). Where we
+    draw, no image is left out for that."""
 
 
 def faces(table: pd.DataFrame, copies: list[tuple[int, int]] | None = None) -> np.ndarray:
@@ -72,7 +73,8 @@ def assign(table: pd.DataFrame, face: np.ndarray, splitting: Splitting) -> "pd.S
     A set with official splits keeps them (``valid`` is drawn from its training images where it is
     missing). Of the others, a face that has an official split elsewhere follows it, and the rest
     are drawn: shares ``valid`` and ``test`` of the faces of each set and class, in the order of a
-    hash of seed and name.
+    hash of seed and name. Faces that only sets to be tested have are all tested; of those that only
+    sets to be trained on have, none is.
     """
     valid, test, seed = splitting.valid, splitting.test, splitting.seed
     split = table["split"].astype(object).where(table["split"].notna(), "")
@@ -85,6 +87,9 @@ def assign(table: pd.DataFrame, face: np.ndarray, splitting: Splitting) -> "pd.S
     sides = {rank: name for name, rank in RANK.items()}
     follows = pd.Series(face, index=table.index).map(fixed).map(sides)
     split = split.where(~open_, follows.fillna(""))
+    use = _use(table, face, splitting.uses)
+    split[(split == "") & (use == "test")] = "test"
+    _draw(split, table, face, (split == "") & (use == "train"), {"valid": valid}, seed)
     _draw(split, table, face, split == "", {"test": test, "valid": valid}, seed)
     more = (split == "train") & table["set"].isin(lacks_valid) & ~open_
     # a face that another set trains on must not be moved to validation
@@ -93,6 +98,13 @@ def assign(table: pd.DataFrame, face: np.ndarray, splitting: Splitting) -> "pd.S
     split[more] = ""
     _draw(split, table, face, more, {"valid": valid}, seed)
     return split
+
+
+def _use(table: pd.DataFrame, face: np.ndarray, uses: Mapping[str, str]) -> "pd.Series[str]":
+    """``test`` or ``train`` where all sets that have the face are for that, else ``all``."""
+    wanted = table["set"].map(lambda name: uses.get(name, "all"))
+    mine = wanted.groupby(face)
+    return wanted.where(mine.transform("nunique") == 1, "all")
 
 
 def _draw(
