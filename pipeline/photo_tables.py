@@ -50,10 +50,10 @@ def validated(kept: dict[str, Any]) -> float:
 
 def chosen(table: str) -> set[str]:
     """The best by validation of those from published weights, and of those from random ones."""
-    best: dict[str, str] = {}
+    best: dict[bool, str] = {}
     for name, kept in results(table).items():
         if validated(kept) and name != NETWORK:
-            best.setdefault(_start(name, kept["scores"]["training"]["recipe"]), name)
+            best.setdefault(bool(kept["scores"]["training"]["recipe"].get("pretrained")), name)
     return set(best.values())
 
 
@@ -232,7 +232,9 @@ def looks(table: str) -> str:
 def _start(name: str, recipe: dict[str, Any]) -> str:
     if name == NETWORK:
         return ABSENT
-    return "ImageNet" if recipe.get("pretrained") else "random"
+    if not recipe.get("pretrained"):
+        return "random"
+    return "ImageNet, frozen" if recipe.get("frozen") else "ImageNet"
 
 
 def _recipe(name: str, recipe: dict[str, Any]) -> str:
