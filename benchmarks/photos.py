@@ -93,6 +93,9 @@ class Table:
     def found(self, clone: Path, model: str, data: list[str]) -> dict[str, Any]:
         """What is kept of a model: numbers, and how they were made."""
         scores = read_json(clone / f"metrics/models/{model}.json")
+        recipe = scores["training"]["recipe"]
+        if recipe.get("pretrained"):  # wherever it lies here
+            recipe["pretrained"] = Path(recipe["pretrained"]).name
         audited = read_json(clone / "metrics/data.json")
         about = {"counts": audited["counts"], "trivia": audited["audit"]["auc"]}
         kept = {"settings": data, "data": about, "scores": scores}
