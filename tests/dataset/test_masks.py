@@ -62,6 +62,7 @@ def test_masks_are_no_images_and_go_to_the_fakes_of_their_names(tmp_path):
         "masks/swap/test0.png": mask(),  # by folder and name
         "masks/test1.jpg": mask(kind="JPEG"),  # by name, with another ending
         "masks/train/fake/swap/train0.png": mask(),
+        "masks/train/train1.png": mask(),  # by split and name
         "masks/nobody.png": mask(),
         "masks/real/test0.png": mask(),  # of a real image
     }
@@ -71,6 +72,7 @@ def test_masks_are_no_images_and_go_to_the_fakes_of_their_names(tmp_path):
         "set/test/fake/swap/test0.png": "set/masks/swap/test0.png",
         "set/test/fake/swap/test1.png": "set/masks/test1.jpg",
         "set/train/fake/swap/train0.png": "set/masks/train/fake/swap/train0.png",
+        "set/train/fake/swap/train1.png": "set/masks/train/train1.png",
     }
     assert "2 files in 'masks' are masks of no fake" in found.warnings
     assert found.seen == len(found.table) + sum(found.ignored.values())

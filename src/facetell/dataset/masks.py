@@ -33,8 +33,10 @@ def inside(folder: str | None, name: str) -> bool:
 def paired(table: pd.DataFrame, archive: Archive, folder: str) -> Masks:
     """The mask of each fake: the file in ``folder`` that is named like it.
 
-    The names are compared without their endings, and from the end: ``masks/swap/a.png`` is the mask
-    of ``test/fake/swap/a.jpg``, and ``masks/a.png`` as well, if no other fake is named ``a``.
+    The names are compared without their endings, and all folders of a mask must be among those of
+    its image, in their order: ``masks/swap/a.png`` and ``masks/test/a.png`` are masks of
+    ``test/fake/swap/a.jpg``, and ``masks/a.png`` as well, if no other fake is named ``a``. Of several
+    the one with most folders is taken.
 
     Parameters
     ----------
@@ -50,7 +52,7 @@ def paired(table: pd.DataFrame, archive: Archive, folder: str) -> Masks:
             f"data.masks: {archive.label} has no folder {folder!r}; it lies beside the images, in "
             "the same archive or folder"
         )
-    masks = _by_ending(there, folder)
+    masks = _by_name(there, folder)
     fakes = table.loc[table["label"] == 1, "path"]
     owners: dict[str, str] = {}
     for path in fakes:
@@ -70,25 +72,30 @@ def paired(table: pd.DataFrame, archive: Archive, folder: str) -> Masks:
     return Masks({path: mask for mask, path in owners.items()}, len(there) - len(owners))
 
 
-def _by_ending(names: Iterable[str], folder: str) -> dict[Parts, str]:
-    """Masks by their path below the folder, without its ending."""
-    found: dict[Parts, str] = {}
+def _by_name(names: Iterable[str], folder: str) -> dict[str, dict[Parts, str]]:
+    """Masks by their name without its ending, and by their path below the folder, most folders
+    first."""
+    found: dict[str, dict[Parts, str]] = {}
     for name in names:
-        below = f"/{name}".split(f"/{folder.strip('/')}/", 1)[1]
-        parts = _parts(below)
-        if parts in found:
-            raise UserError(f"data.masks: {found[parts]} and {name} are masks of one name")
-        found[parts] = name
-    return found
+        parts = _parts(f"/{name}".split(f"/{folder.strip('/')}/", 1)[1])
+        same = found.setdefault(parts[-1], {})
+        if parts in same:
+            raise UserError(f"data.masks: {same[parts]} and {name} are masks of one name")
+        same[parts] = name
+    return {
+        name: dict(sorted(same.items(), key=lambda one: -len(one[0])))
+        for name, same in found.items()
+    }
 
 
 def _parts(path: str) -> Parts:
     return PurePosixPath(path).with_suffix("").parts
 
 
-def _found(parts: Parts, masks: dict[Parts, str]) -> str | None:
-    """The mask whose path is the longest end of the image's."""
-    for at in range(len(parts)):
-        if parts[at:] in masks:
-            return masks[parts[at:]]
+def _found(parts: Parts, masks: dict[str, dict[Parts, str]]) -> str | None:
+    """The mask whose folders are all among the image's."""
+    for own, mask in masks.get(parts[-1], {}).items():
+        rest = iter(parts)
+        if all(part in rest for part in own):
+            return mask
     return None
