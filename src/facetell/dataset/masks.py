@@ -35,8 +35,8 @@ def paired(table: pd.DataFrame, archive: Archive, folder: str) -> Masks:
 
     The names are compared without their endings, and all folders of a mask must be among those of
     its image, in their order: ``masks/swap/a.png`` and ``masks/test/a.png`` are masks of
-    ``test/fake/swap/a.jpg``, and ``masks/a.png`` as well, if no other fake is named ``a``. Of several
-    the one with most folders is taken.
+    ``test/fake/swap/a.jpg``, and ``masks/a.png`` as well, if no other fake is named ``a``. Of
+    several the one with most folders is taken.
 
     Parameters
     ----------
