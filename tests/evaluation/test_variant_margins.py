@@ -68,7 +68,7 @@ def seven(tmp_path, monkeypatch) -> Images:
     rows = pd.DataFrame({"id": names, "path": names, "label": [0, 1, 0, 1, 0, 0, 1]})
     rows["sha256"] = [hashlib.sha256(picture(index)).hexdigest() for index in range(7)]
     rows = rows.assign(set="set", person=names, mask="", twin=twins, platform=PRESOCIAL)
-    rows = rows.assign(laundered=False)
+    rows = rows.assign(laundered=False, artefacts="")
     with open_archive(tmp_path / "raw.zip") as archive:
         pack(rows, {"set": archive}, tmp_path / "test.arrow")
     return Images(Packed(tmp_path / "test.arrow"), 32)
