@@ -176,7 +176,7 @@ def crossed(**sets: str) -> str:
             rows.append(
                 {"trained on": own, "detector": f"`{name}`"}
                 | {
-                    f"{title} on {SETS[part]}": with_interval(found, number)
+                    f"{title} on {SETS.get(part, part)}": with_interval(found, number)
                     for number, title in {"auc": "AUC", "accuracy": "accuracy"}.items()
                     for part, found in parts.items()
                 }

@@ -77,10 +77,10 @@ def test_both_encodings_stand_side_by_side(home):
 
 
 def test_rows_are_what_was_trained_and_columns_what_is_tested(home):
-    parts = {"here": numbers(0.9), "there": numbers(0.5)}
+    parts = {"faces140k": numbers(0.9), "there": numbers(0.5)}
     keep("crossed", "a", auc=0.9, valid=0.9, sets=parts)
     lines = photo_tables.crossed(crossed="here").splitlines()
-    assert lines[0].startswith("| trained on | detector | AUC on here | AUC on there |")
+    assert lines[0].startswith("| trained on | detector | AUC on 140k originals | AUC on there |")
     assert lines[2].startswith("| here | `a` | 0.900 [0.800, 1.000] | 0.500 [0.400, 0.600] |")
 
 
