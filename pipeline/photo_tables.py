@@ -34,6 +34,7 @@ REPORTED = {  # of the UIUC report's tables, and two more that break most detect
 }
 TRIVIA = ("file_size", "jpeg_quality", "noise", "all_together", "spectral_linear")
 SETS = {"faces140k": "140k originals", "folder": "face swaps"}
+NOT_RUN = "Not run yet: `--models swin_64 sepnet_64 rcnn_64` trains them."
 Results = dict[str, dict[str, Any]]
 
 
@@ -194,15 +195,15 @@ def beside(table: str) -> str:
             logs.append(pd.DataFrame(kept["learning"]).assign(model=own))
             audited = kept["data"]
     if audited is None:
-        return "Not run yet: `--models swin_64 sepnet_64 rcnn_64` trains them."
+        return NOT_RUN
     ours = OurData(table, table, sum(audited["counts"]["train"].values()))
     made = tables(found, pd.concat(logs), ours)
     shown = {key: made[key] for key in ("accuracy", "perturbations") if key in made}
     shown = {key: frame[frame["published_as"].notna()] for key, frame in shown.items()}
     blocks = beside_published({key: frame for key, frame in shown.items() if len(frame)})
-    first, *more = (one for one in blocks if isinstance(one, pd.DataFrame))
-    more = [one.drop(columns="what differs") for one in more]  # the first has said it
-    return "\n\n".join(map(markdown, [first, *more]))
+    frames = [one for one in blocks if isinstance(one, pd.DataFrame)]
+    frames[1:] = [one.drop(columns="what differs") for one in frames[1:]]  # the first has said it
+    return "\n\n".join(map(markdown, frames)) or NOT_RUN
 
 
 def regions(table: str) -> str:

@@ -98,3 +98,9 @@ def test_every_planned_model_is_one_of_conf_with_a_recipe_it_knows(tmp_path):
                 assert params["data"]["recipe"] in recipes
                 changed = params["models"][name][settings["recipe"]]
                 assert changed["image_size"] == settings["image_size"]
+
+
+def test_a_table_of_what_was_not_trained_says_how_to_train_it(home):
+    assert photo_tables.beside("nothing") == photo_tables.NOT_RUN
+    keep("untold", "a", auc=0.9, valid=0.9)  # whose learning was not kept
+    assert photo_tables.beside("untold") == photo_tables.NOT_RUN
