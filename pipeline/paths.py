@@ -9,8 +9,8 @@ from facetell.common.labels import SPLITS
 
 BASELINE = "spectral"  # the linear classifier, which stands beside the selected models
 
-MANIFEST = Path("data/manifest.parquet")
-PACKED = {split: Path(f"data/packed/{split}.arrow") for split in SPLITS}
+MANIFEST = Path("data/manifest")  # a folder, partitioned by split
+PACKED = {split: Path(f"data/packed/{split}") for split in SPLITS}
 
 DATA = Path("metrics/data.json")
 LEAKS = Path("metrics/leaks.csv")

@@ -4,13 +4,14 @@
 import os
 import sys
 
-from facetell.common.files import whole, write_csv, write_json
+from facetell.common.files import write_csv, write_json
 from facetell.dataset.account import account
 from facetell.dataset.build import build
 from facetell.dataset.layouts import listing
 from facetell.dataset.leaks import gate, worth
 from facetell.dataset.manifest import check
 from facetell.dataset.splits import Splitting
+from facetell.dataset.stored import write_manifest
 from facetell.images.archive import open_archive
 from facetell.images.reencoding import Treatment
 from pipeline import paths
@@ -50,8 +51,7 @@ def main() -> None:
         print(f"facetell: warning: {sentence}", file=sys.stderr)
     check(found.manifest, str(paths.SET_ASIDE))
     gate(found.leaks, split.leaks, str(paths.LEAKS))
-    with whole(paths.MANIFEST) as path:
-        found.manifest.to_parquet(path, index=False)
+    write_manifest(paths.MANIFEST, found.manifest)
 
 
 if __name__ == "__main__":

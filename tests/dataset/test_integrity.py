@@ -13,7 +13,6 @@ from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import yaml
 from support import ROOT, picture, write_zip
@@ -22,6 +21,7 @@ from facetell.common.errors import UserError
 from facetell.common.files import sha256
 from facetell.common.labels import SPLITS
 from facetell.dataset.sources import folder as folder_source
+from facetell.dataset.stored import read_manifest
 from facetell.images.archive import open_archive
 from facetell.images.packed import Packed
 from pipeline import compose, watch
@@ -29,11 +29,11 @@ from pipeline import compose, watch
 ARCHIVE = "data/raw/folder/folder/folder.zip"
 
 
-PACKED = [f"data/packed/{split}.arrow" for split in SPLITS]
+PACKED = [f"data/packed/{split}" for split in SPLITS]
 
 
 TABLES = [
-    "data/manifest.parquet", "metrics/files.json", "metrics/leaks.csv", "metrics/set_aside.csv",
+    "data/manifest", "metrics/files.json", "metrics/leaks.csv", "metrics/set_aside.csv",
 ]  # fmt: skip
 
 
@@ -141,9 +141,9 @@ FULL = "resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))"
     ("stage", "limit", "stopped_at"),
     [
         ("fetch", 100_000, ARCHIVE),
-        ("split", 4_000, "data/manifest.parquet"),
+        ("split", 4_000, "data/manifest"),
         ("split", 20, "metrics/files.json"),
-        ("pack", 100_000, "data/packed/train.arrow"),
+        ("pack", 100_000, "data/packed/train"),
     ],
 )
 def test_a_full_disk_leaves_the_last_files_and_one_line(
@@ -162,7 +162,7 @@ def test_a_full_disk_leaves_the_last_files_and_one_line(
     done = run(home, stage, check=False, imports="os, resource", before=FULL.format(limit))
     after = digests(home, [ARCHIVE, *TABLES, *PACKED])
     changed = {name for name in before if before[name] != after[name]}
-    if stopped_at == "data/manifest.parquet":
+    if stopped_at == "data/manifest":
         changed -= {*TABLES[1:]}  # written whole before it
     assert changed == set()
     assert leftovers(home) == []
@@ -211,7 +211,7 @@ def test_a_file_that_another_process_still_writes_is_left_alone(home):
 
 @pytest.mark.parametrize("how", ["another", "missing", "broken"])
 def test_an_archive_that_changed_after_split_is_noticed(home, how):
-    victim = pd.read_parquet(home / "data/manifest.parquet").query("split == 'train'")["path"][3:4]
+    victim = read_manifest(home / "data/manifest").query("split == 'train'")["path"][3:4]
     name = victim.item()
     new = {"another": [(name, picture(9_999))], "missing": [], "broken": [(name, b"<html>")]}[how]
     replaced(home, lambda entries: [entry for entry in entries if entry[0] != name] + new)
