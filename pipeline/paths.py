@@ -27,6 +27,7 @@ PAGE = Path("plots/report/index.html")
 
 STAGES = Path("dvc.yaml")  # says what dvc plots draws, too
 
+FINDINGS = Path(".cache/findings")  # what was seen of images; of the user's checkout, too
 FEATURES = Path(".cache/features")  # of frozen networks; of the user's checkout, too
 DOWNLOADS = Path(".cache/downloads")  # of the user's checkout: kept between runs
 

@@ -41,6 +41,7 @@ def main() -> None:
         grouped={name: listed.grouped for name, listed in listings.items()},
         launder=data.launder,
         harmonise=Treatment(harmonise=data.harmonise, **dict(data.harmonised)),
+        findings=paths.user_path(paths.FINDINGS / data.name),
         workers=joblib.cpu_count(),
     )
     said = account(listings, found)

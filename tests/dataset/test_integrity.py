@@ -189,7 +189,6 @@ def killed_while_packing(home: Path) -> None:
     )
     try:
         deadline = time.monotonic() + 60
-        train = home / "data/packed/train"
         while not any(
             path.stat().st_size for path in (home / "data/packed/train").glob("[.][0-9a-f]*")
         ):
