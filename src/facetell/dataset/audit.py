@@ -88,8 +88,8 @@ class Measured(NamedTuple):
 
 
 def sample(manifest: pd.DataFrame, images: int | None, seed: int) -> pd.DataFrame:
-    """At most ``images`` rows that are used, drawn with ``seed``, in the manifest's order."""
-    used = manifest[manifest["split"].isin(SPLITS)]
+    """At most ``images`` rows that are used, drawn with ``seed``, in the order of their ids."""
+    used = manifest[manifest["split"].isin(SPLITS)].sort_values("id")
     if images is None or images >= len(used):
         return used
     places = np.random.default_rng(seed).choice(len(used), size=images, replace=False)

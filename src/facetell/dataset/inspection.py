@@ -106,11 +106,10 @@ def _keys(rows: pd.DataFrame, files: Mapping[str, Path], everyone: Treatment) ->
         }
         for row in rows[READ].itertuples(index=False):
             said = [archives[row.set].identity(row.path), row.set, row.path]
+            if row.laundered:  # with what is drawn for the image's id
+                said += [row.platform, row.id]
             digest = common.copy()
-            # what a platform does is drawn for the image's id
-            digest.update(
-                "\0".join([*said, *([row.id, row.platform] if row.laundered else [])]).encode()
-            )
+            digest.update("\0".join(said).encode())
             keys.append(digest.digest()[:16])
     return pa.array(keys, pa.binary(16))
 
