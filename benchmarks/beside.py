@@ -38,7 +38,7 @@ def trainee(model: str, home: str) -> None:
 
     settings = Settings.load()
     recipe = dataclasses.replace(stage.recipe(settings, model), image_size=SIZE, epochs=1000)
-    train_set, valid_set = (Packed(Path(home) / f"{split}.arrow") for split in ("train", "valid"))
+    train_set, valid_set = (Packed(Path(home) / split) for split in ("train", "valid"))
     job = Job(
         network=settings.network(model),
         recipe=recipe,

@@ -177,7 +177,7 @@ def start_of_dvc(home: Path) -> dict[str, float]:
     text = DVC_YAML.format(python=sys.executable, home=home.as_posix())
     (home / "dvc.yaml").write_text(text, encoding="utf-8", newline="\n")
     (home / "params.yaml").write_text("turn: 0\n", encoding="utf-8", newline="\n")
-    ignored = "/started\n/metrics/\n/plots/\n/data/manifest.parquet\n"
+    ignored = "/started\n/metrics/\n/plots/\n/data/manifest\n"
     (home / ".gitignore").write_text(ignored, encoding="utf-8", newline="\n")
     who = ["-c", "user.name=benchmark", "-c", "user.email=benchmark@localhost"]
     dvc = [sys.executable, "-m", "dvc"]

@@ -121,7 +121,7 @@ def every(size: int, number: int, batch: int) -> None:
     with initialize_config_dir(str(Path("conf").resolve()), version_base=None):
         config = compose("config", ["model=all", "data=demo", f"data.image_size={size}"])
     settings = Settings.of(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
-    packed = Path("data/packed/test.arrow")
+    packed = Path("data/packed/test")
     if packed.exists():
         pixels = [b for _, b, _ in scoring_batches(Images(Packed(packed), size), batch)]
         images = torch.cat(pixels)[:number]

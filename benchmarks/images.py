@@ -11,7 +11,6 @@ import pandas as pd
 from PIL import Image
 
 from facetell.dataset.layouts import PRESOCIAL
-from facetell.images.archive import open_archive
 from facetell.images.packing import pack
 
 
@@ -27,7 +26,7 @@ def jpeg(seed: int, size: int) -> bytes:
 
 
 def make(home: Path, count: int, size: int, *, distinct: int = 2000) -> None:
-    """``home/{train,valid}.arrow`` and the same as ``home/folder/{real,fake}/*.jpg``.
+    """``home/{train,valid}`` and the same as ``home/folder/{real,fake}/*.jpg``.
 
     The validation set is a tenth of the training set, at least 32 images. Beyond ``distinct``
     images the same bytes come again, under other names.
@@ -45,6 +44,7 @@ def make(home: Path, count: int, size: int, *, distinct: int = 2000) -> None:
     digests = [hashlib.sha256(one).hexdigest() for one in data]
     rows["sha256"] = [digests[index % len(data)] for index in range(count)]
     rows = rows.assign(set="set", mask="", twin="", platform=PRESOCIAL, laundered=False)
-    with open_archive(home / "raw.zip") as opened:
-        pack(rows, {"set": opened}, home / "train.arrow")
-        pack(rows.iloc[: max(32, count // 10)], {"set": opened}, home / "valid.arrow")
+    rows["bytes"] = [len(data[index % len(data)]) for index in range(count)]
+    files = {"set": home / "raw.zip"}
+    pack([rows], files, home / "train")
+    pack([rows.iloc[: max(32, count // 10)]], files, home / "valid")

@@ -77,11 +77,11 @@ def main() -> None:
                 best = {"packed": 0.0, "folder": 0.0}
                 for _ in range(options.rounds):
                     # opened anew: a mapping would keep its pages
-                    packed = Packed(home / "train.arrow")
+                    packed = Packed(home / "train")
                     readers = {"packed": packed.image, "folder": lambda i: files[i].read_bytes()}
                     for name, read in readers.items():
                         if cold:
-                            forget([home / "train.arrow", *files])
+                            forget([home / "train", *files])
                         best[name] = max(best[name], rate(read, order, decoding))
                     del packed
                 what = ("cold" if cold else "warm") + (", decoded" if decoding else ", bytes")
@@ -90,7 +90,7 @@ def main() -> None:
                     f"{what:15} packed {best['packed']:9.0f} images/s, folder "
                     f"{best['folder']:9.0f}, ratio {ratio:.2f}"
                 )
-        packed = Packed(home / "train.arrow")
+        packed = Packed(home / "train")
         images = [packed.image(int(index)) for index in order[:1000]]
         assert all(np.array_equal(decode(data), plainly(data)) for data in images[:10])
         ours, theirs = decoding_rates(images, options.rounds)

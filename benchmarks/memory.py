@@ -27,7 +27,7 @@ from facetell.training.trainer import silent, train
 def use(folder: Path, size: int) -> float:
     """Train SimpleNet for an epoch and score everything; peak resident memory in MiB."""
     torch.set_num_threads(1)
-    everything, valid = Packed(folder / "train.arrow"), Packed(folder / "valid.arrow")
+    everything, valid = Packed(folder / "train"), Packed(folder / "valid")
     recipe = Recipe(image_size=size, epochs=1, batch_size=32, lr=1e-3, precision="float32")
     device = machine.device()
     job = Job(network="simplenet", recipe=recipe, train_set=everything, valid_set=valid, seed=0)
@@ -53,7 +53,7 @@ def main() -> None:
             done = subprocess.run(
                 [*command, "--size", str(options.size)], capture_output=True, text=True, check=True
             )
-            packed = (Path(folder) / "train.arrow").stat().st_size
+            packed = (Path(folder) / "train").stat().st_size
         peaks[count] = float(done.stdout)
         print(f"{count:>7,} images, {packed / 2**20:.0f} MiB packed: peak {peaks[count]:.0f} MiB")
     first, last = options.counts[0], options.counts[-1]

@@ -22,6 +22,7 @@ import yaml
 from benchmarks.workspace import packed, stage, workspace
 from facetell.common.errors import UserError
 from facetell.common.files import read_json, write_json
+from facetell.dataset.stored import read_manifest
 from facetell.evaluation.learning_curve import by_epoch
 from facetell.images.spectra import NETWORK
 from pipeline.photo_tables import RESULTS
@@ -126,7 +127,7 @@ class Table:
 
 def learned(clone: Path, model: str, log: pd.DataFrame) -> list[dict[str, Any]]:
     """The training log, with the loss and accuracy of the test images after each epoch."""
-    manifest = pd.read_parquet(clone / "data/manifest.parquet").set_index("id")
+    manifest = read_manifest(clone / "data/manifest").set_index("id")
     margins = pd.read_parquet(clone / f"data/epochs/{model}.parquet")
     curve = by_epoch(margins, manifest.loc[manifest["split"] == "test", "label"])
     rows: list[dict[str, Any]] = log.merge(curve, on="epoch").to_dict("records")

@@ -22,6 +22,7 @@ import torch
 from facetell.common.files import read_json
 from facetell.dataset.demo import packed_demo
 from facetell.dataset.rendered import RenderedSet
+from facetell.dataset.stored import read_manifest
 from facetell.explain.test_set import TestSet
 from facetell.explain.trust.planted_benchmark import planted_benchmark
 from facetell.explain.trust.verdict import stored
@@ -41,7 +42,7 @@ def rendered(home: Path, seed: int, singles: int, size: int) -> tuple[Images, pd
         singles_per_kind=singles, artefacts_per_fake=3.25,
     )  # fmt: skip
     test = packed_demo(home, content, workers=2)["test"]
-    manifest = pd.read_parquet(home / "manifest.parquet")
+    manifest = read_manifest(home / "manifest")
     return Images(test, size), manifest[manifest["split"] == "test"].reset_index(drop=True)
 
 

@@ -39,7 +39,7 @@ def workspace(home: Path, number: int) -> None:
     """A copy of what the stage reads, with ``number`` models."""
     for name in ("metrics", "plots"):
         shutil.copytree(HOME / name, home / name)
-    for name in ("dvc.yaml", "data/manifest.parquet", "data/packed/test.arrow"):
+    for name in ("dvc.yaml", "data/manifest", "data/packed/test"):
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(HOME / name, home / name)
     for name in ("data/predictions", "data/maps"):

@@ -23,6 +23,7 @@ import pandas as pd
 import yaml
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
+from facetell.dataset.stored import read_manifest, write_manifest
 from facetell.evaluation.model_scores import margins_of, model_scores
 from facetell.evaluation.predictions import read, table, write
 from facetell.metrics.evaluate import evaluate
@@ -80,7 +81,7 @@ def peak() -> float:
 def scored(home: Path, resamples: int, model: int) -> tuple[float, float]:
     """Seconds of one model and the peak memory of its process in MiB."""
     started = time.perf_counter()
-    rows = pd.read_parquet(home / "manifest.parquet")
+    rows = read_manifest(home / "manifest")
     model_scores(read(home / f"{model}.parquet"), rows, resamples=resamples, seed=0)
     return time.perf_counter() - started, peak()
 
@@ -88,7 +89,7 @@ def scored(home: Path, resamples: int, model: int) -> tuple[float, float]:
 def compared(home: Path, resamples: int, models: int) -> tuple[float, float]:
     """The same of the paired tests of all models."""
     started = time.perf_counter()
-    rows = pd.read_parquet(home / "manifest.parquet")
+    rows = read_manifest(home / "manifest")
     margins, thresholds = {}, {}
     for model in range(models):
         found = read(home / f"{model}.parquet")
@@ -106,7 +107,7 @@ def compared(home: Path, resamples: int, models: int) -> tuple[float, float]:
 def alternative(home: Path, resamples: int) -> tuple[float, float]:
     """Seconds per variant of scikit-learn on every draw, and of ours for the same three numbers
     and all the others."""
-    rows = pd.read_parquet(home / "manifest.parquet")
+    rows = read_manifest(home / "manifest")
     found = read(home / "0.parquet")
     labels, margins = rows["label"].to_numpy(), margins_of(found, rows, "clean")
     started = time.perf_counter()
@@ -141,7 +142,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         rows = manifest(options.images)
-        rows.to_parquet(home / "manifest.parquet")
+        write_manifest(home / "manifest", rows)
         for model in range(options.models):
             predictions(home, rows, model, variants)
         theirs, ours = alternative(home, options.resamples)

@@ -63,7 +63,7 @@ def plain(network: str, recipe: Recipe, home: Path) -> Iterator[float]:
 
 def ours(network: str, recipe: Recipe, home: Path) -> Iterator[tuple[float, str]]:
     """Epochs of facetell's training, without validation as above; images/s and precision."""
-    sets = {split: Packed(home / f"{split}.arrow") for split in ("train", "valid")}
+    sets = {split: Packed(home / split) for split in ("train", "valid")}
     job = Job(
         network=network, recipe=recipe, train_set=sets["train"], valid_set=sets["valid"], seed=0
     )
@@ -77,7 +77,7 @@ def ours(network: str, recipe: Recipe, home: Path) -> Iterator[tuple[float, str]
 
 def loader_rate(recipe: Recipe, home: Path) -> float:
     """Images/s of the loader alone, up to the network's input."""
-    images = TrainingImages(Packed(home / "train.arrow"), recipe.image_size, augment=None, seed=0)
+    images = TrainingImages(Packed(home / "train"), recipe.image_size, augment=None, seed=0)
     best = 0.0
     for _ in range(3):
         started = time.perf_counter()

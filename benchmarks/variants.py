@@ -153,7 +153,7 @@ def compare(
     """Time ours and the network alone, and print how all compare."""
     device = machine.device()
     detector.to(device)
-    images = Images(Packed(home / "train.arrow"), options.size)
+    images = Images(Packed(home / "train"), options.size)
     pixels = next(iter(scoring_batches(images, PLAIN_BATCH)))[1]
     # as many as a large batch has, even where there are fewer
     ready = to_unit(pixels.repeat(-(-PLAIN_BATCH // len(pixels)), 1, 1, 1)[:PLAIN_BATCH], device)

@@ -34,7 +34,7 @@ def stage(home: Path, name: str, *arguments: str) -> float:
 
 def packed(home: Path) -> Path:
     """Get, split and pack the images of params.yaml, unless that is done already."""
-    if not (home / "data/packed/test.arrow").exists():
+    if not (home / "data/packed/test").exists():
         for name in ("fetch", "split", "pack"):
             stage(home, name)
     return home

@@ -16,6 +16,7 @@ from facetell.common.labels import SPLITS
 from facetell.common.progress import estimating
 from facetell.common.seeding import seed_of
 from facetell.dataset import audit, samples, summary
+from facetell.dataset.stored import read_manifest
 from facetell.images.packed import Packed
 from facetell.report.figures import data as draw
 from facetell.training.augmentations import AUGMENTATIONS, augmentation
@@ -30,7 +31,7 @@ NEEDED = sorted({*audit.NEEDED, *summary.NEEDED, "generator"})  # of the manifes
 def main() -> None:
     settings = Settings.load()
     data = settings.data
-    manifest = pd.read_parquet(paths.MANIFEST, columns=NEEDED)
+    manifest = read_manifest(paths.MANIFEST, NEEDED)
     chosen = audit.sample(manifest, data.audit.images, data.audit.seed)
     what, afterwards = f"audit: {len(chosen):,} images", audit.seconds_of_fitting(len(chosen))
     with estimating(what, len(chosen), afterwards=afterwards):
@@ -89,8 +90,12 @@ def draw_samples(manifest: pd.DataFrame, opened: dict[str, Packed]) -> None:
 
 def reader(opened: dict[str, Packed]) -> Callable[[Mapping[str, Any]], bytes]:
     """What gives the bytes of the image of a manifest's row."""
-    places = {split: {name: at for at, name in enumerate(one.ids)} for split, one in opened.items()}
-    return lambda row: opened[row["split"]].image(places[row["split"]][row["id"]])
+
+    def read(row: Mapping[str, Any]) -> bytes:
+        packed = opened[row["split"]]
+        return packed.image(int(packed.places([row["id"]])[0]))
+
+    return read
 
 
 def through(faces: list[np.ndarray]) -> dict[str, list[np.ndarray]]:

@@ -13,6 +13,7 @@ from facetell.common.figure_style import save_all
 from facetell.common.files import read_json, write_csv, write_json, write_text
 from facetell.common.progress import estimating
 from facetell.curves import Curves, curves_of
+from facetell.dataset.stored import read_manifest
 from facetell.evaluation.frequency_sensitivity import sensitivity
 from facetell.evaluation.learning_curve import by_epoch
 from facetell.evaluation.model_scores import margins_of
@@ -81,8 +82,7 @@ def main() -> None:
 
 def tested_images() -> pd.DataFrame:
     """The rows of the manifest that are tested."""
-    manifest = pd.read_parquet(paths.MANIFEST)
-    return manifest[manifest["split"] == "test"].reset_index(drop=True)
+    return read_manifest(paths.MANIFEST, ["id", "label", "person", "split"], ["test"])
 
 
 def on_test_images(

@@ -3,13 +3,12 @@
 
 from contextlib import AbstractContextManager
 
-import pandas as pd
-
 from facetell.common.errors import UserError
 from facetell.common.figure_style import save_all
 from facetell.common.files import write_json
 from facetell.common.machine import device
 from facetell.common.progress import estimating
+from facetell.dataset.stored import read_manifest
 from facetell.evaluation.model_scores import margins_of
 from facetell.evaluation.predictions import CONTROL, read
 from facetell.explain.registry import cost
@@ -31,6 +30,10 @@ from pipeline.settings import Settings
 from pipeline.stage import run
 
 DRAWN = 15  # seconds of the figures
+NEEDED = (  # of the manifest's columns
+    *("id", "label", "person", "generator", "platform"),
+    *("regions", "artefacts", "mask", "twin"),
+)
 
 
 def main(model: str) -> None:
@@ -92,8 +95,8 @@ def explained_set(detector: Detector, model: str, settings: Settings, split: str
     """A trained detector with the packed images of a split and its margins on them."""
     card = detector.card
     images = Images(Packed(paths.PACKED[split]), card.image_size, keep=True)
-    manifest = pd.read_parquet(paths.MANIFEST)
-    own = manifest[manifest["split"] == split].set_index("id").loc[images.packed.ids].reset_index()
+    manifest = read_manifest(paths.MANIFEST, NEEDED, [split])
+    own = manifest.set_index("id").loc[images.packed.ids].reset_index()
     predictions = read(paths.predictions(model))
     table = predictions.table
     twins = ((table["split"] == split) & (table["variant"] == CONTROL)).any()

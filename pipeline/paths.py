@@ -9,8 +9,8 @@ from facetell.common.labels import SPLITS
 
 BASELINE = "spectral"  # the linear classifier, which stands beside the selected models
 
-MANIFEST = Path("data/manifest.parquet")
-PACKED = {split: Path(f"data/packed/{split}.arrow") for split in SPLITS}
+MANIFEST = Path("data/manifest")  # a folder, partitioned by split
+PACKED = {split: Path(f"data/packed/{split}") for split in SPLITS}
 
 DATA = Path("metrics/data.json")
 LEAKS = Path("metrics/leaks.csv")
@@ -27,6 +27,7 @@ PAGE = Path("plots/report/index.html")
 
 STAGES = Path("dvc.yaml")  # says what dvc plots draws, too
 
+FINDINGS = Path(".cache/findings")  # what was seen of images; of the user's checkout, too
 FEATURES = Path(".cache/features")  # of frozen networks; of the user's checkout, too
 DOWNLOADS = Path(".cache/downloads")  # of the user's checkout: kept between runs
 

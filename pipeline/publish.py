@@ -25,6 +25,7 @@ from PIL.PngImagePlugin import PngInfo
 from facetell.common.errors import UserError
 from facetell.common.figure_style import plt
 from facetell.common.files import read_json, whole, write_text
+from facetell.dataset.stored import read_manifest
 from facetell.evaluation.model_scores import margins_of
 from facetell.evaluation.predictions import CONTROL, read
 from facetell.explain import default_layer, explain
@@ -288,8 +289,7 @@ def one_face() -> Image.Image:
     detector = Detector.load(paths.weights(model))
     card = detector.card
     images = Images(Packed(paths.PACKED["test"]), card.image_size)
-    manifest = pd.read_parquet(paths.MANIFEST)
-    test = manifest[manifest["split"] == "test"].set_index("id").loc[images.packed.ids]
+    test = read_manifest(paths.MANIFEST, splits=["test"]).set_index("id").loc[images.packed.ids]
     test = test.reset_index()
     predictions = read(paths.predictions(model))
     clean, without = (margins_of(predictions, test, name) for name in ("clean", CONTROL))

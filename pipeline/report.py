@@ -9,6 +9,7 @@ import pandas as pd
 import yaml
 
 from facetell.common.files import read_json, write_text
+from facetell.dataset.stored import read_manifest
 from facetell.evaluation.predictions import read
 from facetell.explain.survey import kept_maps
 from facetell.images.packed import Packed
@@ -29,7 +30,6 @@ def inputs() -> Inputs:
     """What the stages before have left for the models that the parameters select."""
     settings = Settings.load()
     models = list(settings.models)
-    manifest = pd.read_parquet(paths.MANIFEST)
     explained = [model for model in models if paths.explained(model).is_file()]
     kept = [model for model in models if paths.maps(model).is_file()]
     plots = plots_of(yaml.safe_load(paths.STAGES.read_text(encoding="utf-8")))
@@ -40,7 +40,7 @@ def inputs() -> Inputs:
         data=read_json(paths.DATA),
         files=read_json(paths.FILES),
         figures=paths.COMPARISONS.parent,
-        test=manifest[manifest["split"] == "test"].reset_index(drop=True),
+        test=read_manifest(paths.MANIFEST, splits=["test"]),
         predictions={model: read(paths.predictions(model)) for model in [*models, NETWORK]},
         packed=Packed(paths.PACKED["test"]),
         images=settings.report.images,

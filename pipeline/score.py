@@ -6,11 +6,17 @@ import pandas as pd
 from facetell.common.files import read_json, write_json
 from facetell.common.progress import estimating
 from facetell.dataset.leaks import twins_in_training
+from facetell.dataset.stored import read_manifest
 from facetell.evaluation.model_scores import model_scores
 from facetell.evaluation.predictions import read
 from pipeline import paths
 from pipeline.settings import Settings
 from pipeline.stage import run
+
+NEEDED = (  # of the manifest's columns
+    *("id", "split", "label", "person", "generator"),
+    *("psi", "artefacts", "platform", "set"),
+)
 
 
 def main(model: str) -> None:
@@ -21,7 +27,7 @@ def main(model: str) -> None:
     with estimating(what, versions):
         found = model_scores(
             predictions,
-            pd.read_parquet(paths.MANIFEST),
+            read_manifest(paths.MANIFEST, NEEDED, ["test"]),
             resamples=resamples,
             seed=settings.train.seed,
             twins=twins_in_training(pd.read_csv(paths.LEAKS)),

@@ -109,6 +109,7 @@ class Data(Section):
     launder: str | list[str] | None
     harmonise: bool
     harmonised: Harmonised
+    shard_mb: int = Field(ge=1)
     split: Split
     audit: Audit
     sets: dict[str, ImageSet]

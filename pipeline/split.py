@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """split: look at every image, give each a split, and stop where a face is on two sides."""
 
-import os
 import sys
 
-from facetell.common.files import whole, write_csv, write_json
+import joblib
+
+from facetell.common.files import write_csv, write_json
 from facetell.dataset.account import account
 from facetell.dataset.build import build
 from facetell.dataset.layouts import listing
 from facetell.dataset.leaks import gate, worth
 from facetell.dataset.manifest import check
 from facetell.dataset.splits import Splitting
+from facetell.dataset.stored import write_manifest
 from facetell.images.archive import open_archive
 from facetell.images.reencoding import Treatment
 from pipeline import paths
@@ -39,7 +41,8 @@ def main() -> None:
         grouped={name: listed.grouped for name, listed in listings.items()},
         launder=data.launder,
         harmonise=Treatment(harmonise=data.harmonise, **dict(data.harmonised)),
-        workers=os.cpu_count() or 1,
+        findings=paths.user_path(paths.FINDINGS / data.name),
+        workers=joblib.cpu_count(),
     )
     said = account(listings, found)
     write_json(paths.FILES, said)
@@ -50,8 +53,7 @@ def main() -> None:
         print(f"facetell: warning: {sentence}", file=sys.stderr)
     check(found.manifest, str(paths.SET_ASIDE))
     gate(found.leaks, split.leaks, str(paths.LEAKS))
-    with whole(paths.MANIFEST) as path:
-        found.manifest.to_parquet(path, index=False)
+    write_manifest(paths.MANIFEST, found.manifest)
 
 
 if __name__ == "__main__":

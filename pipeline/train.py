@@ -106,7 +106,7 @@ def _watched(fitted: Fit, test_set: Packed) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "epoch": np.repeat(np.arange(1, epochs + 1), len(test_set)),
-            "id": test_set.ids * epochs,
+            "id": test_set.ids.take(np.tile(np.arange(len(test_set)), epochs)),
             "margin": fitted.watched.ravel(),
         }
     )

@@ -9,6 +9,7 @@ one revision, the workspace is compared with it.
 import argparse
 import io
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -20,8 +21,9 @@ import pandas as pd
 import yaml
 
 from facetell.common.errors import UserError, brief
-from facetell.common.files import write_json, write_text
+from facetell.common.files import read_json, write_json, write_text
 from facetell.common.progress import progress
+from facetell.dataset.stored import read_manifest
 from facetell.evaluation import predictions
 from facetell.images.packed import Packed
 from facetell.report.versions.compared import Comparison, compare
@@ -136,19 +138,29 @@ class Files:
         return self._files.read_bytes(path.as_posix()) if self.commit else path.read_bytes()
 
     def local(self, path: Path) -> Path:
-        """A file of this version on this disk: itself, in dvc's cache, or copied out of a remote.
-        FileNotFoundError if it is not at hand."""
+        """A file or folder of this version on this disk: itself, in dvc's cache, or copied out of a
+        remote. FileNotFoundError if it is not at hand."""
         if not self.commit:
             if not path.exists():
                 raise FileNotFoundError(path)
             return path
+        if not self._files.isdir(path.as_posix()):
+            return self._file(path)
+        for name in self._files.find(path.as_posix()):
+            file, target = self._file(Path(name)), self.copies / name
+            if file != target:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                linked(file, target)
+        return self.copies / path
+
+    def _file(self, path: Path) -> Path:
         if (kept := self._kept(path)) is not None:
             return kept
         try:
             content = self._files.read_bytes(path.as_posix())
         except Exception as error:  # of dvc, or whatever a remote raises that does not answer
             raise FileNotFoundError(path) from error
-        copy = self.copies / path.name
+        copy = self.copies / path
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(content)
         return copy
@@ -167,7 +179,20 @@ class Files:
         except FileNotFoundError:
             return {}
         outs = [out for stage in lock.get("stages", {}).values() for out in stage.get("outs", [])]
-        return {out["path"]: out["md5"] for out in outs if "md5" in out}
+        hashes = {out["path"]: out["md5"] for out in outs if "md5" in out}
+        for folder, md5 in [*hashes.items()]:
+            listed = Path(self.repo.cache.local.oid_to_path(md5))
+            if md5.endswith(".dir") and listed.exists():
+                hashes |= {f"{folder}/{one['relpath']}": one["md5"] for one in read_json(listed)}
+        return hashes
+
+
+def linked(file: Path, target: Path) -> None:
+    """Give a file another name, or copy it where there are no links."""
+    try:
+        target.symlink_to(file.resolve())
+    except OSError:
+        shutil.copyfile(file, target)
 
 
 def resolved(scm: Any, name: str) -> str:
@@ -200,7 +225,7 @@ def version(name: str, files: Files) -> Version:
         of(files, paths.DATA, json.loads) or {},
         {name: found for name, found in models.items() if found},
         _frame(of(files, paths.curve("roc"), _csv)),
-        of_local(files, paths.MANIFEST, pd.read_parquet),
+        of_local(files, paths.MANIFEST, lambda path: read_manifest(path, splits=["test"])),
         of_local(files, paths.PACKED["test"], Packed),
     )
 

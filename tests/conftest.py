@@ -12,7 +12,7 @@ from support import built, folder_entries, separable
 from support.browser import browser, visit  # noqa: F401  (fixtures)
 
 from facetell.common.labels import SPLITS
-from facetell.images.archive import open_archive
+from facetell.dataset.stored import read_manifest, write_manifest
 from facetell.images.packing import pack
 
 # two test processes share the cores: with more threads each they would only wait for each other
@@ -28,21 +28,20 @@ LONGEST = ("test_contract", "test_cross_tables", "test_export")
 
 @pytest.fixture(scope="session")
 def packed_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with manifest.parquet and {train,valid,test}.arrow of easily separable images."""
+    """A folder with manifest, train, valid and test of easily separable images."""
     home = tmp_path_factory.mktemp("packed")
     entries = folder_entries({"train": 24, "valid": 12, "test": 12}, separable)
     manifest = built(home, entries).manifest
-    manifest.to_parquet(home / "manifest.parquet")
-    with open_archive(home / "raw/folder") as archive:
-        for split in SPLITS:
-            part = manifest[manifest["split"] == split]
-            pack(part, {"folder": archive}, home / f"{split}.arrow")
+    write_manifest(home / "manifest", manifest)
+    for split in SPLITS:
+        part = manifest[manifest["split"] == split]
+        pack([part], {"folder": home / "raw/folder"}, home / split)
     return home
 
 
 @pytest.fixture
 def manifest(packed_set: Path) -> pd.DataFrame:
-    return pd.read_parquet(packed_set / "manifest.parquet")
+    return read_manifest(packed_set / "manifest")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -118,7 +118,7 @@ def test_peak_memory_has_a_source_on_every_system(monkeypatch):
 def test_images_travel_to_a_fresh_process(packed_set, augment):
     """Where processes are not forked, what a loader works on is pickled."""
     images = TrainingImages(
-        Packed(packed_set / "train.arrow"), 32, augment=augmentation(augment, 32), seed=0
+        Packed(packed_set / "train"), 32, augment=augmentation(augment, 32), seed=0
     )
     copied = pickle.loads(pickle.dumps(images))
     assert (copied[3][1] == images[3][1]).all()
@@ -126,7 +126,7 @@ def test_images_travel_to_a_fresh_process(packed_set, augment):
 
 def test_loaders_work_with_fresh_processes(packed_set):
     images = TrainingImages(
-        Packed(packed_set / "train.arrow"), 32, augment=augmentation("flip", 32), seed=0
+        Packed(packed_set / "train"), 32, augment=augmentation("flip", 32), seed=0
     )
     order = training_order(images, 24)
     fresh = training_batches(images, order, workers=1)

@@ -24,7 +24,7 @@ RECIPE = Recipe(
 def fit(home: str, target: str, network: str, recipe: Recipe) -> None:
     """What each process does; it leaves what it has learnt in a file of its own."""
     torch.set_num_threads(1)
-    watch = Packed(Path(home) / "test.arrow")
+    watch = Packed(Path(home) / "test")
     found = run(Path(home), Path(target) / "state", recipe, network, changes={"watch": watch})
     content = {
         "weights": found.detector.state_dict(),
@@ -72,10 +72,10 @@ def fails(where: str) -> None:
 
 def test_an_error_in_a_process_is_one_line_and_ends_all(capfd):
     with pytest.raises(SystemExit) as stopped:
-        launch(fails, 2, "data/packed/train.arrow")
+        launch(fails, 2, "data/packed/train")
     assert stopped.value.code == 1
     said = capfd.readouterr().err
-    assert "cannot read data/packed/train.arrow" in said
+    assert "cannot read data/packed/train" in said
     assert "Traceback" not in said
 
 

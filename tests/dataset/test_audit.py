@@ -23,7 +23,6 @@ from facetell.dataset.audit import (
     sample,
     warnings,
 )
-from facetell.images.archive import open_archive
 from facetell.images.packing import pack
 from facetell.images.pixel_statistics import MEASURED
 from facetell.images.spectra import BANDS, RADII
@@ -73,11 +72,10 @@ def measured(home, change) -> Measured:
             entries[f"{split}/real/{number}.jpg"] = jpeg(photo(seed))
             entries[f"{split}/fake/{number}.jpg"] = change(photo(seed + 1))
     manifest = built(home, entries).manifest
-    with open_archive(home / "raw/folder") as archive:
-        for split in SPLITS:
-            part = manifest[manifest["split"] == split]
-            pack(part, {"folder": archive}, home / f"{split}.arrow")
-    return measure(sample(manifest, None, 0), {s: home / f"{s}.arrow" for s in SPLITS})
+    for split in SPLITS:
+        part = manifest[manifest["split"] == split]
+        pack([part], {"folder": home / "raw/folder"}, home / split)
+    return measure(sample(manifest, None, 0), {s: home / s for s in SPLITS})
 
 
 @pytest.mark.parametrize("group", SHORTCUTS)

@@ -129,10 +129,10 @@ def test_harmonised_images_differ_in_nothing_but_pixels_and_are_packed_so(tmp_pa
     for column in ("width", "height", "format", "mode", "jpeg_quality", "quant_table", "exif"):
         assert manifest[column].nunique() == 1, column
     train = manifest[manifest["split"] == "train"]
-    with open_archive(tmp_path / "raw/folder") as archive:
-        pack(train, {"folder": archive}, tmp_path / "train.arrow", same)
-        with pytest.raises(UserError, match="is not the image that the manifest describes"):
-            pack(train, {"folder": archive}, tmp_path / "other.arrow")
-    packed = Packed(tmp_path / "train.arrow")
+    files = {"folder": tmp_path / "raw/folder"}
+    pack([train], files, tmp_path / "train", same)
+    with pytest.raises(UserError, match="is not the image that the manifest describes"):
+        pack([train], files, tmp_path / "other")
+    packed = Packed(tmp_path / "train")
     properties, _ = inspect(packed.image(0))
     assert (properties.width, properties.height, properties.jpeg_quality) == (64, 64, 75)

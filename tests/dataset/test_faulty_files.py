@@ -210,7 +210,7 @@ def run_stages(home: Path, layout: str) -> tuple[pd.DataFrame, list[str]]:
     with chdir(home):
         split_stage.main()
         pack_stage.main()
-    packed = [Packed(home / f"data/packed/{split}.arrow") for split in SPLITS]
+    packed = [Packed(home / f"data/packed/{split}") for split in SPLITS]
     return pd.read_csv(home / "metrics/set_aside.csv"), [name for one in packed for name in one.ids]
 
 
@@ -238,7 +238,7 @@ def test_where_nothing_is_left_the_list_that_the_error_names_is_there(tmp_path):
         run_stages(tmp_path, "folder")
     aside = pd.read_csv(tmp_path / "metrics/set_aside.csv")
     assert aside["path"].tolist() == ["test/fake/0.jpg", "test/fake/1.jpg"]
-    assert not (tmp_path / "data/manifest.parquet").exists()
+    assert not (tmp_path / "data/manifest").exists()
 
 
 def way_of(path: str) -> str:
@@ -355,7 +355,7 @@ def test_odd_images_reach_the_packed_files(tmp_path):
     aside, ids = run_stages(tmp_path, "folder")
     assert aside.empty, aside.to_dict("records")
     assert sorted(ids) == sorted(f"folder/{name}" for name in names)
-    packed = Packed(tmp_path / "data/packed/train.arrow")
+    packed = Packed(tmp_path / "data/packed/train")
     for at in range(len(packed)):
         seen = decode_inspected(packed.image(at))
         assert seen.shape == (96, 96, 3)

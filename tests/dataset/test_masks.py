@@ -106,9 +106,8 @@ def packed(path: Path, home: Path, harmonise: bool = False) -> Packed:
         {"mine": found.table}, {"mine": path}, Splitting(valid=0.2, test=0.2, seed=0),
         harmonise=everyone,
     ).manifest  # fmt: skip
-    with open_archive(path) as archive:
-        pack(made[made["split"] == "test"], {"mine": archive}, home / "test.arrow", everyone)
-    return Packed(home / "test.arrow")
+    pack([made[made["split"] == "test"]], {"mine": path}, home / "test", everyone)
+    return Packed(home / "test")
 
 
 @pytest.mark.parametrize("harmonise", [False, True])

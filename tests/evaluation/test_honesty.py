@@ -12,8 +12,8 @@ from omegaconf import OmegaConf
 from support import ROOT
 
 from facetell.dataset.leaks import COLUMNS
+from facetell.dataset.stored import read_manifest, write_manifest
 from facetell.evaluation.predictions import CONTROL, read
-from facetell.images.archive import open_archive
 from facetell.images.packed import Packed
 from facetell.images.packing import pack
 from facetell.images.spectra import NETWORK
@@ -33,13 +33,12 @@ def workspace(home, packed_set, settings, poison):
     """The stages from train to score, on data whose test labels are turned round or not."""
     shutil.copytree(packed_set, home / "data/packed")
     (home / "params.yaml").write_text(yaml.safe_dump(settings))
-    manifest = pd.read_parquet(packed_set / "manifest.parquet")
+    manifest = read_manifest(packed_set / "manifest")
     if poison:
         test = manifest["split"] == "test"
         manifest.loc[test, "label"] = 1 - manifest.loc[test, "label"]
-        with open_archive(packed_set / "raw/folder") as archive:
-            pack(manifest[test], {"folder": archive}, home / "data/packed/test.arrow")
-    manifest.to_parquet(home / "data/manifest.parquet")
+        pack([manifest[test]], {"folder": packed_set / "raw/folder"}, home / "data/packed/test")
+    write_manifest(home / "data/manifest", manifest)
     (home / "metrics").mkdir(exist_ok=True)
     pd.DataFrame(columns=list(COLUMNS)).to_csv(home / "metrics/leaks.csv", index=False)
     train.fit(MODEL)
@@ -56,7 +55,7 @@ def test_poisoned_test_labels_change_the_scores_alone(tmp_path, monkeypatch, pac
         monkeypatch.chdir(home)
         workspace(home, packed_set, settings, poison=name == "poisoned")
     honest, poisoned = homes.values()
-    labels = [Packed(home / "data/packed/test.arrow").labels for home in homes.values()]
+    labels = [Packed(home / "data/packed/test").labels for home in homes.values()]
     assert (labels[0] == 1 - labels[1]).all()
 
     same = [f"models/{MODEL}.safetensors", f"models/{NETWORK}.safetensors"]  # threshold included
@@ -91,7 +90,7 @@ def test_every_test_image_is_scored_exactly_once_per_variant(
 ):
     monkeypatch.chdir(tmp_path)
     workspace(tmp_path, packed_set, settings, poison=False)
-    ids = sorted(Packed(packed_set / "test.arrow").ids)
+    ids = sorted(Packed(packed_set / "test").ids)
     found = read(f"data/predictions/{MODEL}.parquet")
     test = found.table[found.table["split"] == "test"]
     variants = ["clean", *found.variants]

@@ -168,7 +168,7 @@ def test_foreign_predictions_are_refused():
         (rows.iloc[:-1], "does not score every test image exactly once"),
         (pd.concat([rows, rows.iloc[-1:]]), "does not score every test image exactly once"),
         (rows.replace({"id": {"image003": "image999"}}), "exactly once"),
-        (rows.assign(label=1 - rows["label"]), "other labels than data/manifest.parquet"),
+        (rows.assign(label=1 - rows["label"]), "other labels than data/manifest"),
     ):
         other = Predictions(broken, predictions.threshold, predictions.variants)
         with pytest.raises(UserError, match=says):

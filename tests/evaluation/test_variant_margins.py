@@ -20,7 +20,6 @@ from facetell.evaluation import variant_margins as variants
 from facetell.evaluation.perturbations import suite
 from facetell.evaluation.predictions import CONTROL
 from facetell.evaluation.variant_margins import variant_margins
-from facetell.images.archive import open_archive
 from facetell.images.decoding import decode
 from facetell.images.loading import Images, fit
 from facetell.images.packed import Packed
@@ -68,10 +67,9 @@ def seven(tmp_path, monkeypatch) -> Images:
     rows = pd.DataFrame({"id": names, "path": names, "label": [0, 1, 0, 1, 0, 0, 1]})
     rows["sha256"] = [hashlib.sha256(picture(index)).hexdigest() for index in range(7)]
     rows = rows.assign(set="set", person=names, mask="", twin=twins, platform=PRESOCIAL)
-    rows = rows.assign(laundered=False, artefacts="")
-    with open_archive(tmp_path / "raw.zip") as archive:
-        pack(rows, {"set": archive}, tmp_path / "test.arrow")
-    return Images(Packed(tmp_path / "test.arrow"), 32)
+    rows = rows.assign(laundered=False, artefacts="", bytes=1000)
+    pack([rows], {"set": tmp_path / "raw.zip"}, tmp_path / "test")
+    return Images(Packed(tmp_path / "test"), 32)
 
 
 def alone(detector: Detector, data: bytes, name: str, perturb=None) -> float:
@@ -113,7 +111,7 @@ def test_every_image_is_decoded_once_and_perturbed_once_per_variant(detector, se
 
     found = variant_margins(detector, seven, {"one": note, "two": note}, CPU)
     assert decoded == list(range(7))
-    assert sorted(perturbed) == sorted(seven.packed.ids * 2)
+    assert sorted(perturbed) == sorted([*seven.packed.ids] * 2)
     np.testing.assert_array_equal(found["one"], found["clean"])
 
 

@@ -20,7 +20,7 @@ from PIL import Image
 from support import encoded, write_zip
 
 from facetell.common.errors import UserError
-from facetell.dataset.manifest import look_at
+from facetell.dataset.inspection import look_at
 from facetell.images.archive import open_archive
 from facetell.images.decoding import Unusable, decode, decode_inspected, inspect
 from facetell.images.jpeg_damage import HARMLESS, damage, warning

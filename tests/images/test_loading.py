@@ -21,7 +21,7 @@ from facetell.training.augmentations import augmentation
 
 def test_every_image_is_served_once_whatever_the_workers(packed_set):
     images = TrainingImages(
-        Packed(packed_set / "train.arrow"), 64, augment=augmentation("flip", 64), seed=3
+        Packed(packed_set / "train"), 64, augment=augmentation("flip", 64), seed=3
     )
     served = []
     for workers in (0, 2):

@@ -15,6 +15,7 @@ from matplotlib.text import Text
 from support import ROOT
 from support.squares import SIZE, square_detector, square_images
 
+from facetell.dataset.stored import write_manifest
 from facetell.evaluation import predictions
 from facetell.evaluation.predictions import CONTROL
 from facetell.models.detector import Card, save
@@ -66,7 +67,7 @@ def home(tmp_path_factory) -> Path:
         images, manifest = square_images(Path("data/packed"))
         others, validation = square_images(Path("data/packed"), "valid")
         whole = pd.concat([validation, manifest]).sample(frac=1, random_state=1)
-        whole.to_parquet("data/manifest.parquet")
+        write_manifest("data/manifest", whole)
         detector, cpu = square_detector(), torch.device("cpu")
         card = Card(network="bright_squares", width=1.0, image_size=SIZE, mean=(0.0,) * 3,
                     std=(1.0,) * 3, threshold=0.0, data="none")  # fmt: skip

@@ -11,6 +11,7 @@ from support import ROOT
 from support.results import COST, DATA, NO_EPOCHS, explained, learning, trained
 
 from facetell.common.errors import UserError
+from facetell.dataset.stored import write_manifest
 from facetell.evaluation import predictions
 from facetell.evaluation.model_scores import model_scores
 from facetell.evaluation.perturbations import suite
@@ -49,7 +50,7 @@ def workspace(home, labels: np.ndarray) -> pd.DataFrame:
         "data/epochs",
     ):
         (home / folder).mkdir(parents=True, exist_ok=True)
-    manifest.to_parquet("data/manifest.parquet")
+    write_manifest("data/manifest", manifest)
     for model in ("simplenet", "spectral"):
         margins = {
             name: 2.0 * labels - 0.5 + random.normal(size=number)

@@ -17,7 +17,6 @@ from facetell.evaluation.model_scores import model_scores
 from facetell.evaluation.perturbations import suite
 from facetell.evaluation.predictions import CONTROL
 from facetell.explain.survey.kept_maps import KeptMaps, Recommended
-from facetell.images.archive import open_archive
 from facetell.images.packed import Packed
 from facetell.images.packing import pack
 from facetell.metrics.intervals import Resamples
@@ -62,7 +61,7 @@ def page_inputs(
     values: dict[str, Any] = {
         "name": "demo", "scores": scores, "data": json.loads(json.dumps(DATA)),
         "files": {"leaks": 0}, "figures": home / "plots", "test": test, "predictions": made,
-        "packed": Packed(home / "test.arrow"), "images": NUMBER, "seed": 0,
+        "packed": Packed(home / "test"), "images": NUMBER, "seed": 0,
         "explained": facts, "pairs": compare(labels, margins, thresholds, draws),
         "plots": plots, "curves": curves,
         "maps": {model: _maps(test["id"].tolist()) for model in facts},
@@ -73,7 +72,7 @@ def page_inputs(
 def _test_images(
     home: Path, generators: Sequence[str], platforms: Sequence[str], ids: str
 ) -> pd.DataFrame:
-    """Packed into ``home/test.arrow``; every second is a fake, two images of each person."""
+    """Packed into ``home/test``; every second is a fake, two images of each person."""
     names = [f"{place}.jpg" for place in range(NUMBER)]
     files = {name: picture(place, (SIZE, SIZE)) for place, name in enumerate(names)}
     places = np.arange(NUMBER)
@@ -87,8 +86,8 @@ def _test_images(
     table["sha256"] = [hashlib.sha256(files[name]).hexdigest() for name in names]
     table = table.assign(set="set", split="test", mask="", twin="", psi=np.nan, laundered=False)
     table["artefacts"] = np.where(table["label"] == 1, "iris_mismatch", "")
-    with open_archive(write_zip(home / "raw.zip", files)) as archive:
-        pack(table, {"set": archive}, home / "test.arrow")
+    table["bytes"] = [len(files[name]) for name in names]
+    pack([table], {"set": write_zip(home / "raw.zip", files)}, home / "test")
     return table
 
 

@@ -12,7 +12,6 @@ from timm.models import register_model
 from torch import nn
 
 from facetell.dataset.layouts import PRESOCIAL
-from facetell.images.archive import open_archive
 from facetell.images.loading import Images
 from facetell.images.packed import Packed
 from facetell.images.packing import pack
@@ -54,7 +53,7 @@ def square_detector() -> Detector:
 
 def square_images(home: Path, split: str = "test") -> tuple[Images, pd.DataFrame]:
     """Grey noise, and fakes with a bright square at a place of their own: packed into
-    ``home/test.arrow``, with their rows of the manifest. Another ``split`` has other images of
+    ``home/test``, with their rows of the manifest. Another ``split`` has other images of
     other persons."""
     random, rows, files = np.random.default_rng(["test", "valid"].index(split)), [], {}
     for pair in range(PAIRS):
@@ -74,6 +73,6 @@ def square_images(home: Path, split: str = "test") -> tuple[Images, pd.DataFrame
     table["sha256"] = [hashlib.sha256(files[path]).hexdigest() for path in table["path"]]
     table = table.assign(set="set", platform=PRESOCIAL, laundered=False, regions="", split=split)
     table["generator"] = table["label"].map({0: "", 1: "squares"})
-    with open_archive(write_zip(home / f"{split}.zip", files)) as archive:
-        pack(table, {"set": archive}, home / f"{split}.arrow")
-    return Images(Packed(home / f"{split}.arrow"), SIZE), table
+    table["bytes"] = [len(files[path]) for path in table["path"]]
+    pack([table], {"set": write_zip(home / f"{split}.zip", files)}, home / split)
+    return Images(Packed(home / split), SIZE), table

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training, scores, explanations and the baseline on the stand-in, against the processor.
 
-``python -m support.standin_run FOLDER``, with {train,valid,test}.arrow.
+``python -m support.standin_run FOLDER``, with the folders train, valid and test.
 """
 
 import dataclasses
@@ -43,13 +43,13 @@ def everything(home: Path, place: torch.device) -> dict[str, np.ndarray]:
     assert detector.mean.device.type == place.type
     if place.type != "cpu":
         assert fitted.cost["device"] == "stand-in of the tests"
-    images = Images(Packed(home / "test.arrow"), RECIPE.image_size)
+    images = Images(Packed(home / "test"), RECIPE.image_size)
     found: dict[str, Any] = {"log": [list(row.values()) for row in fitted.log]}
     found |= {"threshold": fitted.threshold, "margins": margins(detector, images, place)}
     suites = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["predict"]["suites"]
     found |= variant_margins(detector, images, suite(suites, "quick"), place)
     found |= explanations(detector, batch_of(images, [0, 1], place))
-    train_set, valid_set = (Images(Packed(home / f"{s}.arrow"), 64) for s in ("train", "valid"))
+    train_set, valid_set = (Images(Packed(home / s), 64) for s in ("train", "valid"))
     found["baseline"] = margins(fit(train_set, valid_set, place, seed=0).detector, images, place)
     return {name: np.asarray(value) for name, value in found.items()}
 

@@ -34,9 +34,9 @@ stages:
     deps: [make.py]
     params: [data, models, train]
     outs:
-      - data/manifest.parquet
+      - data/manifest
       - data/predictions/a.parquet
-      - data/packed/test.arrow
+      - data/packed/test
       - plots/roc.csv: {cache: false}
       - metrics/data.json: {cache: false}
       - metrics/models: {cache: false}

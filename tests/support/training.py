@@ -19,8 +19,8 @@ RECIPE = Recipe(
 
 
 def job(home: Path, recipe: Recipe = RECIPE, network: str = "simplenet", **changes) -> Job:
-    """The job of learning from ``home/{train,valid}.arrow``."""
-    sets = {f"{split}_set": Packed(home / f"{split}.arrow") for split in ("train", "valid")}
+    """The job of learning from ``home/{train,valid}``."""
+    sets = {f"{split}_set": Packed(home / split) for split in ("train", "valid")}
     return Job(network=network, recipe=recipe, **sets | {"seed": 0} | changes)
 
 

@@ -27,7 +27,7 @@ from facetell.training.trainer import Trainer
 )
 def test_a_killed_run_resumes_to_the_same_bits(packed_set, tmp_path, monkeypatch, network, change):
     recipe = dataclasses.replace(RECIPE, **change)
-    watch = Packed(packed_set / "test.arrow")
+    watch = Packed(packed_set / "test")
     whole_run = run(packed_set, tmp_path / "whole", recipe, network, changes={"watch": watch})
     real = Trainer.one_epoch
 
@@ -66,8 +66,8 @@ def test_the_state_of_other_images_is_refused(packed_set, tmp_path):
     run(packed_set, tmp_path / "s")
     moved = tmp_path / "moved"
     moved.mkdir()
-    shutil.copy(packed_set / "test.arrow", moved / "train.arrow")
-    shutil.copy(packed_set / "valid.arrow", moved / "valid.arrow")
+    shutil.copy(packed_set / "test", moved / "train")
+    shutil.copy(packed_set / "valid", moved / "valid")
     said = []
     run(moved, tmp_path / "s", say=said.append)
     assert "other images" in said[0]
@@ -90,7 +90,7 @@ def test_the_state_belongs_to_network_recipe_seed_images_and_number_format(packe
         owner_of(job(packed_set, network="vgg19"), torch.float32),
         owner_of(job(packed_set, dataclasses.replace(RECIPE, clip=None)), torch.float32),
         owner_of(job(packed_set, seed=1), torch.float32),
-        owner_of(job(packed_set, watch=Packed(packed_set / "test.arrow")), torch.float32),
+        owner_of(job(packed_set, watch=Packed(packed_set / "test")), torch.float32),
         owner_of(job(packed_set), torch.bfloat16),
     ):
         assert mine != other

@@ -39,7 +39,7 @@ def seen(monkeypatch) -> list[int]:
 
 @pytest.fixture
 def images(packed_set: Path) -> Images:
-    return Images(Packed(packed_set / "train.arrow"), 32)
+    return Images(Packed(packed_set / "train"), 32)
 
 
 def body(seed: int = 0, mean: tuple[float, ...] = HALF) -> Detector:
@@ -74,7 +74,7 @@ def test_what_is_kept_is_not_computed_again(images, tmp_path, seen):
 
 def test_whatever_they_follow_from_has_a_key_of_its_own(images, packed_set):
     here = Path("unused")
-    other = Images(Packed(packed_set / "valid.arrow"), 32)
+    other = Images(Packed(packed_set / "valid"), 32)
     keys = [
         store(here).key(images),
         store(here).key(other),
@@ -91,7 +91,7 @@ def test_changed_weights_and_images_are_computed(images, packed_set, tmp_path, s
     found = store(tmp_path).of(images)
     changed = store(tmp_path, body(seed=1)).of(images)
     assert not np.allclose(found, changed)
-    assert store(tmp_path).of(Images(Packed(packed_set / "valid.arrow"), 32)).shape[0] == 24
+    assert store(tmp_path).of(Images(Packed(packed_set / "valid"), 32)).shape[0] == 24
     assert sum(seen) == 48 + 48 + 24
 
 
@@ -127,7 +127,7 @@ def test_a_part_of_something_else_is_begun_anew(images, tmp_path, seen):
 
 
 def test_a_set_without_images_has_none(tmp_path, images):
-    images.packed.ids = []
+    images.packed.labels = images.packed.labels[:0]
     assert store(tmp_path).of(images).shape == (0, CHANNELS)
 
 
@@ -156,5 +156,5 @@ def test_a_store_keeps_to_its_limit_but_for_what_is_in_use(
     store(tmp_path).of(images)
     used = store(tmp_path, body(seed=1))
     used.of(images)
-    used.of(Images(Packed(packed_set / "valid.arrow"), 32))
+    used.of(Images(Packed(packed_set / "valid"), 32))
     assert len(list(tmp_path.glob("*.npy"))) == 2

@@ -38,7 +38,7 @@ def weights(tmp_path_factory) -> str:
 
 
 def run(home: Path, folder: Path, recipe: Recipe, **changes) -> Fit:
-    watch = Packed(home / "test.arrow")
+    watch = Packed(home / "test")
     made = job(home, recipe, "test_resnet", **{"watch": watch} | changes)
     return probe(made, features=folder, say=silent)
 
@@ -47,7 +47,7 @@ def test_the_detector_answers_as_its_classifier_did(packed_set, tmp_path, weight
     fit = run(packed_set, tmp_path, replace(RECIPE, pretrained=weights))
     best = fit.cost["best_epoch"]
     for split, expected in (("test", fit.watched[best - 1]), ("valid", None)):
-        packed = Packed(packed_set / f"{split}.arrow")
+        packed = Packed(packed_set / split)
         scores = margins(fit.detector, Images(packed, 64), CPU)
         if expected is not None:
             assert np.allclose(scores, expected, atol=1e-3 * np.abs(expected).max())

@@ -10,7 +10,6 @@ from support.training import RECIPE, job, run
 from facetell.common.distributed import World
 from facetell.common.errors import UserError
 from facetell.common.labels import SPLITS
-from facetell.images.archive import open_archive
 from facetell.images.loading import TrainingImages, training_order
 from facetell.images.packed import Packed
 from facetell.images.packing import pack
@@ -28,14 +27,13 @@ def home(tmp_path_factory) -> Path:
     entries = folder_entries({"train": 3, "valid": 1, "test": 1}, lambda *at: separable(*at, SIZE))
     del entries["train/real/train002r.jpg"]
     manifest = built(home, entries).manifest
-    with open_archive(home / "raw/folder") as archive:
-        for split in SPLITS:
-            part = manifest[manifest["split"] == split]
-            pack(part, {"folder": archive}, home / f"{split}.arrow")
-        for label, name in enumerate(("real", "fake")):
-            part = manifest[(manifest["split"] == "train") & (manifest["label"] == label)]
-            pack(part, {"folder": archive}, home / f"{name}.arrow")
-        pack(manifest[:0], {"folder": archive}, home / "empty.arrow")
+    files = {"folder": home / "raw/folder"}
+    for split in SPLITS:
+        pack([manifest[manifest["split"] == split]], files, home / split)
+    for label, name in enumerate(("real", "fake")):
+        part = manifest[(manifest["split"] == "train") & (manifest["label"] == label)]
+        pack([part], files, home / name)
+    pack([manifest[:0]], files, home / "empty")
     return home
 
 
@@ -74,7 +72,7 @@ def test_processes_that_share_a_batch_are_counted_together(home):
 
 @pytest.mark.parametrize(("processes", "sizes"), [(1, [3, 2]), (2, [3, 2]), (3, [3])])
 def test_a_batch_that_not_every_process_has_a_part_of_is_left_out(home, processes, sizes):
-    images = TrainingImages(Packed(home / "train.arrow"), SIZE, augment=None, seed=0)
+    images = TrainingImages(Packed(home / "train"), SIZE, augment=None, seed=0)
     assert list(map(len, training_order(images, 3, processes=processes))) == sizes
 
 
@@ -94,14 +92,14 @@ def test_sets_without_a_class_are_refused_before_the_first_epoch(home, tmp_path)
     said = []
     for part in ("real", "fake", "empty"):
         for changes in ({"train_set": part}, {"valid_set": part}):
-            packed = {name: Packed(home / f"{one}.arrow") for name, one in changes.items()}
-            with pytest.raises(UserError, match=rf"there is no \w+ image .*{part}\.arrow"):
+            packed = {name: Packed(home / one) for name, one in changes.items()}
+            with pytest.raises(UserError, match=rf"there is no \w+ image .*{part}:"):
                 run(home, tmp_path, RECIPE, changes=packed, say=said.append)
     assert not said
 
 
 def test_more_processes_than_images(home):
-    train, valid = (Packed(home / f"{split}.arrow") for split in ("train", "valid"))
+    train, valid = (Packed(home / split) for split in ("train", "valid"))
     check_sets(train, valid, processes=5)
     with pytest.raises(UserError, match=r"train.processes: 6 cannot share 5 training images"):
         check_sets(train, valid, processes=6)

@@ -33,16 +33,14 @@ def weak(seed: int, label: int) -> bytes:
 def sets(tmp_path_factory) -> dict[str, Images]:
     from support import built
 
-    from facetell.images.archive import open_archive
     from facetell.images.packing import pack
 
     home = tmp_path_factory.mktemp("weak")
     manifest = built(home, folder_entries({"train": 80, "valid": 40, "test": 40}, weak)).manifest
-    with open_archive(home / "raw/folder") as archive:
-        for split in SPLITS:
-            part = manifest[manifest["split"] == split]
-            pack(part, {"folder": archive}, home / f"{split}.arrow")
-    return {split: Images(Packed(home / f"{split}.arrow"), 64) for split in SPLITS}
+    for split in SPLITS:
+        part = manifest[manifest["split"] == split]
+        pack([part], {"folder": home / "raw/folder"}, home / split)
+    return {split: Images(Packed(home / split), 64) for split in SPLITS}
 
 
 def test_the_baseline_finds_a_faint_checkerboard(sets, tmp_path):

@@ -26,7 +26,7 @@ def test_it_learns_and_the_same_seed_gives_the_same_bits(packed_set, tmp_path):
     recipe = dataclasses.replace(RECIPE, epochs=8)
     first = run(packed_set, tmp_path / "a", recipe)
     again = run(packed_set, tmp_path / "b", recipe)
-    test = Packed(packed_set / "test.arrow")
+    test = Packed(packed_set / "test")
     scores = margins(first.detector, Images(test, 64), CPU)
     assert auc(test.labels, scores) > 0.95
     assert same(first.detector, again.detector)
@@ -39,7 +39,7 @@ def test_it_learns_and_the_same_seed_gives_the_same_bits(packed_set, tmp_path):
 def test_checkpoint_and_threshold_come_from_validation_alone(packed_set, tmp_path):
     """Training gets no test set at all; its choices follow from the validation images."""
     result = run(packed_set, tmp_path / "s")
-    valid = Packed(packed_set / "valid.arrow")
+    valid = Packed(packed_set / "valid")
     scores = margins(result.detector, Images(valid, 64), CPU)
     assert result.threshold == best_threshold(valid.labels, scores)
     keys = [(row["valid_auc"], -row["valid_loss"]) for row in result.log]
@@ -103,7 +103,7 @@ def test_the_best_epoch_is_best_by_what_the_recipe_says(packed_set, tmp_path):
 
 
 def test_watching_images_changes_nothing(packed_set, tmp_path):
-    watch = Packed(packed_set / "test.arrow")
+    watch = Packed(packed_set / "test")
     alone = run(packed_set, tmp_path / "a")
     beside = run(packed_set, tmp_path / "b", changes={"watch": watch})
     assert same(alone.detector, beside.detector)
@@ -143,11 +143,11 @@ def test_a_gpu_learns_what_a_processor_learns(packed_set, tmp_path, name):
     recipe = dataclasses.replace(RECIPE, epochs=8, precision=name)
     engine = Engine(device=torch.device("cuda"), deterministic=True)
     found = run(packed_set, tmp_path / "g", recipe, engine=engine)
-    on_cpu = margins(found.detector.cpu(), Images(Packed(packed_set / "test.arrow"), 64), CPU)
-    on_gpu = margins(found.detector.cuda(), Images(Packed(packed_set / "test.arrow"), 64),
+    on_cpu = margins(found.detector.cpu(), Images(Packed(packed_set / "test"), 64), CPU)
+    on_gpu = margins(found.detector.cuda(), Images(Packed(packed_set / "test"), 64),
                      torch.device("cuda"))  # fmt: skip
     np.testing.assert_allclose(on_cpu, on_gpu, atol=1e-2)
-    assert auc(Packed(packed_set / "test.arrow").labels, on_gpu) > 0.95
+    assert auc(Packed(packed_set / "test").labels, on_gpu) > 0.95
 
 
 def test_a_head_that_nobody_names_cannot_be_trained_first(packed_set, tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import glob
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -39,11 +40,48 @@ def whole(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     # the suffix stays last: writers such as matplotlib choose the format by it
     temporary = path.with_name(f".{_short(path)}.{os.getpid()}.part{path.suffix}")
+    with _explained(path, temporary):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            clear(path.parent, glob.escape(_short(path)), glob.escape(path.suffix))
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            with suppress(OSError):  # such as that the name is too long
+                temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """The same of a folder: what was there is replaced when the block succeeds.
+
+    >>> with whole_folder("new/lists") as temporary:
+    ...     write_text(temporary / "notes.txt", "all of it")
+    >>> [file.name for file in Path("new/lists").iterdir()]
+    ['notes.txt']
+    """
+    path = Path(path)
+    temporary, old = (
+        path.with_name(f".{path.name}.{os.getpid()}{end}") for end in (".part", ".old")
+    )
+    with _explained(path, temporary):
+        try:
+            clear(path.parent, glob.escape(path.name), "")
+            temporary.mkdir(parents=True)
+            yield temporary
+            if path.exists():
+                os.replace(path, old)
+            os.replace(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _explained(path: Path, temporary: Path) -> Iterator[None]:
+    """Errors of writing ``path`` in words."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _clear(path)
-        yield temporary
-        os.replace(temporary, path)
+        yield
     except OSError as error:
         if error.errno in FULL:
             raise UserError(
@@ -55,9 +93,6 @@ def whole(path: str | Path) -> Iterator[Path]:
         if not ours or error.errno not in REMEDIES:
             raise
         raise UserError(f"cannot write {printable(path)}: {remedied(error)}") from error
-    finally:
-        with suppress(OSError):  # such as that the name is too long
-            temporary.unlink(missing_ok=True)
 
 
 def _short(path: Path) -> str:
@@ -66,12 +101,15 @@ def _short(path: Path) -> str:
     return path.stem if len(stem) <= LONGEST_STEM else hashlib.sha256(stem).hexdigest()
 
 
-def _clear(path: Path) -> None:
-    """Remove what writers of ``path`` left that were killed; those of living processes stay."""
-    for left in path.parent.glob(f".{glob.escape(_short(path))}.*.part{glob.escape(path.suffix)}"):
-        writer = left.name.removesuffix(f".part{path.suffix}").rsplit(".", 1)[-1]
+def clear(folder: Path, stem: str = "*", suffix: str = "*") -> None:
+    """Remove what writers to ``folder`` left that were killed; those of living processes stay."""
+    for left in folder.glob(f".{stem}.*.part{suffix}"):
+        writer = left.name.rpartition(".part")[0].rpartition(".")[2]
         if writer.isdigit() and not psutil.pid_exists(int(writer)):
-            left.unlink(missing_ok=True)
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
 
 
 def rounded(value: Any, digits: int) -> Any:

@@ -88,8 +88,8 @@ class Measured(NamedTuple):
 
 
 def sample(manifest: pd.DataFrame, images: int | None, seed: int) -> pd.DataFrame:
-    """At most ``images`` rows that are used, drawn with ``seed``, in the manifest's order."""
-    used = manifest[manifest["split"].isin(SPLITS)]
+    """At most ``images`` rows that are used, drawn with ``seed``, in the order of their ids."""
+    used = manifest[manifest["split"].isin(SPLITS)].sort_values("id")
     if images is None or images >= len(used):
         return used
     places = np.random.default_rng(seed).choice(len(used), size=images, replace=False)
@@ -101,14 +101,11 @@ def measure(table: pd.DataFrame, packed: Mapping[str, Path], *, workers: int = 1
 
     ``table`` has the columns ``NEEDED``; ``packed`` are the packed files by split.
     """
-    wanted = set(table["id"])
-    where = {
-        name: (split, place)
-        for split, path in packed.items()
-        for place, name in enumerate(Packed(path).ids)
-        if name in wanted
-    }
-    keys = [where[name] for name in table["id"]]
+    places = np.zeros(len(table), dtype=int)
+    for split, path in packed.items():
+        mine = (table["split"] == split).to_numpy()
+        places[mine] = Packed(path).places(table.loc[mine, "id"])
+    keys = list(zip(table["split"], places.tolist(), strict=True))
     return _measured(table, keys, partial(_packed, dict(packed)), workers)
 
 

@@ -2,7 +2,6 @@
 """From the rows of some sets to one manifest that can be trusted: the work of the `split` stage."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,14 +9,12 @@ import numpy as np
 import pandas as pd
 
 from facetell.dataset import leaks as gate
-from facetell.dataset.copies import Pair, pairs, thumbnail
+from facetell.dataset.copies import Pair, pairs
 from facetell.dataset.grouping import by_likeness
-from facetell.dataset.manifest import look_at, plan, validated
-from facetell.dataset.sources.folder import open_files
+from facetell.dataset.inspection import look_at
+from facetell.dataset.manifest import plan, validated
 from facetell.dataset.splits import Splitting, assign, faces, used
-from facetell.images.archive import Archive
-from facetell.images.decoding import inspect
-from facetell.images.reencoding import Treatment, treatment
+from facetell.images.reencoding import Treatment
 
 
 class Dataset(NamedTuple):
@@ -42,6 +39,7 @@ def build(
     grouped: Mapping[str, str] | None = None,
     launder: str | list[str] | None = None,
     harmonise: Treatment | None = None,
+    findings: Path | None = None,
     workers: int = 1,
 ) -> Dataset:
     """Look at every image, group those that show one face, split, and find leaks.
@@ -51,7 +49,8 @@ def build(
     rows : by the set's name, as ``facetell.dataset.layouts.rows`` gives them.
     files : by the set's name its zip, folder of zips, or folder of images.
     grouped : by set how its sources were found; "" or none: nothing tells them but the images.
-    launder, harmonise : what is done to the images (``manifest.plan``, ``manifest.look_at``).
+    launder, harmonise : what is done to the images (``manifest.plan``, ``inspection.look_at``).
+    findings : a folder where what is seen of them is kept for the next time; None: nowhere.
 
     Raises
     ------
@@ -60,6 +59,7 @@ def build(
     >>> from facetell.dataset.layouts import rows
     >>> from facetell.dataset.rendered import RenderedSet, write_archive
     >>> content = RenderedSet(seed=0, size=32, train=8, valid=4, test=4, singles_per_kind=0)
+    >>> from facetell.dataset.sources.folder import open_files
     >>> write_archive(Path("demo.zip"), content, workers=1, progress=False)
     >>> with open_files("demo.zip") as archive:
     ...     tables = {"demo": rows("demo", archive)}
@@ -68,12 +68,10 @@ def build(
     >>> found.manifest["split"].value_counts().sort_index().to_dict()
     {'test': 4, 'train': 8, 'valid': 4}
     """
-    everyone = harmonise or Treatment()
-    with ExitStack() as stack:
-        # opened before there is much else in memory: reading a listing takes some for a moment
-        archives = {name: stack.enter_context(open_files(files[name])) for name in rows}
-        table, aside, hashes = look_at(plan(rows, launder), files, everyone, workers=workers)
-        alike = _alike(table, hashes, archives, everyone)
+    looked = look_at(plan(rows, launder), files, harmonise, findings=findings, workers=workers)
+    table = looked.table
+    # pairs that show the same picture or nearly so and are not known to, in any split
+    alike = list(pairs(looked.hashes, lambda at: looked.look(np.array([at]))[0], faces(table)))
     rules = {name: (grouped or {}).get(name, "") for name in rows}
     rules |= _frames(table, alike, [name for name, rule in rules.items() if not rule])
     # look-alikes stay apart: what is common to a class could tie all of its images together
@@ -83,7 +81,7 @@ def build(
     leaks = gate.find(table, alike)
     if splitting.drop:
         table = table[~gate.to_drop(table, leaks)].reset_index(drop=True)
-    return Dataset(validated(table), aside, leaks, rules)
+    return Dataset(validated(table), looked.aside, leaks, rules)
 
 
 def _frames(table: pd.DataFrame, alike: list[Pair], names: Sequence[str]) -> dict[str, str]:
@@ -105,19 +103,3 @@ def _frames(table: pd.DataFrame, alike: list[Pair], names: Sequence[str]) -> dic
             table.loc[part.index, "person"] = first
             found[str(name)] = "chains of pictures that look alike, as near frames do"
     return found
-
-
-def _alike(
-    table: pd.DataFrame,
-    hashes: np.ndarray,
-    archives: Mapping[str, Archive],
-    everyone: Treatment,
-) -> list[Pair]:
-    """Pairs of rows that show the same picture or nearly so and are not known to, in any split."""
-
-    def look(index: int) -> np.ndarray:
-        row = table.iloc[index]
-        data = treatment(row, everyone)(archives[row["set"]].read(row["path"]), row["id"])
-        return thumbnail(inspect(data)[1])
-
-    return list(pairs(hashes, look, faces(table)))

@@ -59,8 +59,17 @@ def perceptual_hash(image: Image.Image) -> bytes:
 
 def thumbnail(image: Image.Image) -> np.ndarray:
     """What two pictures are compared by: float32 (2, 32 * 32), luma as it is and mirrored."""
-    small = image.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
-    pixels = np.asarray(small, dtype=np.float32)
+    return normalised(luma(image))
+
+
+def luma(image: Image.Image) -> np.ndarray:
+    """What of a picture is enough for that, uint8 (32, 32)."""
+    return np.asarray(image.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX))
+
+
+def normalised(small: np.ndarray) -> np.ndarray:
+    """The ``thumbnail`` of a picture from its ``luma``."""
+    pixels = small.astype(np.float32)
     pixels = pixels - pixels.mean()  # a change of brightness or contrast is no other picture
     both = np.stack([pixels, pixels[:, ::-1]]).reshape(2, -1)
     return both / max(float(np.linalg.norm(both[0])), 1e-6)

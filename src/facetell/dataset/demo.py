@@ -8,9 +8,10 @@ from facetell.dataset.build import build
 from facetell.dataset.layouts import rows
 from facetell.dataset.rendered import RenderedSet, write_archive
 from facetell.dataset.splits import Splitting
+from facetell.dataset.stored import chunks, write_manifest
 from facetell.images.archive import open_archive
 from facetell.images.packed import Packed
-from facetell.images.packing import pack
+from facetell.images.packing import NEEDED, pack
 
 SMALL = RenderedSet(seed=0, size=64, train=16, valid=8, test=8, singles_per_kind=0)
 
@@ -21,7 +22,7 @@ def packed_demo(
     """Render a set into ``folder``, and open its packed splits by name.
 
     The images are drawn, not photos, and the fakes among them have artefacts planted on purpose.
-    Beside ``{train,valid,test}.arrow`` the folder gets ``manifest.parquet`` with a row per image.
+    Beside the folders ``train``, ``valid`` and ``test`` there is ``manifest`` with a row per image.
     The same content gives the same bytes.
 
     >>> sets = packed_demo("demo")
@@ -32,12 +33,11 @@ def packed_demo(
     raw = folder / "raw"
     (raw / "demo").mkdir(parents=True, exist_ok=True)
     write_archive(raw / "demo/demo.zip", content, workers=workers, progress=False)
-    with open_archive(raw / "demo") as archive:
-        splitting = Splitting(valid=0, test=0, seed=content.seed)
-        tables, files = {"demo": rows("demo", archive)}, {"demo": raw / "demo"}
-        manifest = build(tables, files, splitting, workers=workers).manifest
-        manifest.to_parquet(folder / "manifest.parquet")
-        for split in SPLITS:
-            part = manifest[manifest["split"] == split].reset_index(drop=True)
-            pack(part, {"demo": archive}, folder / f"{split}.arrow")
-    return {split: Packed(folder / f"{split}.arrow") for split in SPLITS}
+    files = {"demo": raw / "demo"}
+    with open_archive(files["demo"]) as archive:
+        tables = {"demo": rows("demo", archive)}
+    splitting = Splitting(valid=0, test=0, seed=content.seed)
+    write_manifest(folder / "manifest", build(tables, files, splitting, workers=workers).manifest)
+    for split in SPLITS:
+        pack(chunks(folder / "manifest", NEEDED, split), files, folder / split)
+    return {split: Packed(folder / split) for split in SPLITS}

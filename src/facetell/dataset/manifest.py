@@ -1,33 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The manifest: one row per usable image of all sets, with what its file says of itself.
 
-Order of work: rows of each set (``facetell.dataset.layouts``), what each file is (``look_at``), its
-split (``facetell.dataset.splits``), and a schema that the whole must satisfy before anything is
-written.
+Order of work: rows of each set (``facetell.dataset.layouts``), what each file is
+(``facetell.dataset.inspection``), its split (``facetell.dataset.splits``), and a schema that the
+whole must satisfy before anything is written.
 """
 
-import hashlib
-import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import astuple, fields
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
 from facetell.common.errors import UserError
 from facetell.common.labels import CLASSES, SPLITS, UNUSED
-from facetell.common.parallel import ALONE, CHUNK, in_processes, opened
-from facetell.common.progress import estimating, progress, worked
-from facetell.dataset.copies import BITS, perceptual_hash
 from facetell.dataset.layouts import PRESOCIAL, ROW
-from facetell.dataset.sources.folder import open_files
-from facetell.images.decoding import FileProperties, Unusable, inspect
-from facetell.images.reencoding import PLATFORMS, Treatment, treatment
-
-PROPERTIES = tuple(field.name for field in fields(FileProperties))
+from facetell.images.reencoding import PLATFORMS
 
 _text = pa.Column(str, coerce=True)
 _share = pa.Check.in_range(0, 2)
@@ -73,14 +60,6 @@ SCHEMA = pa.DataFrameSchema(
 COLUMNS = tuple(SCHEMA.columns)
 
 
-class Looked(NamedTuple):
-    """All usable images, those set aside (set, path, reason), and a hash of each usable one."""
-
-    table: pd.DataFrame
-    aside: pd.DataFrame
-    hashes: np.ndarray  # uint8 (N, 32)
-
-
 def plan(rows: Mapping[str, pd.DataFrame], launder: str | list[str] | None = None) -> pd.DataFrame:
     """The rows of all sets in one frame, ids prefixed by their set, with laundered copies.
 
@@ -117,84 +96,6 @@ def plan(rows: Mapping[str, pd.DataFrame], launder: str | list[str] | None = Non
             part["id"] = part["id"] + "@" + platform
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
-
-
-def look_at(
-    rows: pd.DataFrame,
-    files: Mapping[str, Path],
-    harmonise: Treatment | None = None,
-    *,
-    workers: int = 1,
-) -> Looked:
-    """Read every image once: its properties, its sha256 and its perceptual hash.
-
-    All describe the image as it will be packed, that is after ``harmonise`` and laundering.
-
-    Parameters
-    ----------
-    rows : of ``plan``.
-    files : by the set's name its zip, folder of zips, or folder of images.
-    workers : processes; the result does not depend on their number.
-    """
-    everyone = harmonise or Treatment()
-    columns = ["set", "path", "id", "platform", "laundered"]
-    chunks = (
-        rows[columns].iloc[at : at + CHUNK].to_dict("records") for at in range(0, len(rows), CHUNK)
-    )
-    workers = 1 if len(rows) < ALONE else workers
-    results = in_processes(_look, chunks, dict(files), everyone, workers=workers)
-    with estimating(f"look at {len(rows):,} images", len(rows)):
-        table, hashes, aside = _collect(rows, progress(results, "images", -(-len(rows) // CHUNK)))
-    return Looked(table, aside, hashes)
-
-
-def _look(
-    chunk: list[dict[str, Any]], files: dict[str, Path], everyone: Treatment
-) -> list[tuple[Any, ...]]:
-    """Per image its properties, bytes, sha256 and hash, or why it cannot be used."""
-    looked: list[tuple[Any, ...]] = []
-    for row in chunk:
-        try:
-            data = opened(open_files, files[row["set"]]).read(row["path"])
-            data = treatment(row, everyone)(data, row["id"])
-            properties, pixels = inspect(data)
-        except Unusable as reason:
-            looked.append((str(reason),))
-            continue
-        digest = hashlib.sha256(data).digest()
-        looked.append((*astuple(properties), len(data), digest, perceptual_hash(pixels)))
-    return looked
-
-
-def _collect(
-    rows: pd.DataFrame, results: Iterator[list[tuple[Any, ...]]]
-) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
-    # few objects: small numbers and repeated words are shared, digests are kept as bytes
-    columns: dict[str, list[Any]] = {name: [] for name in (*PROPERTIES, "bytes")}
-    digests = np.zeros((len(rows), 32), dtype=np.uint8)
-    hashes = np.zeros((len(rows), BITS // 8), dtype=np.uint8)
-    usable = np.zeros(len(rows), dtype=bool)
-    reasons = []
-    at = 0
-    for chunk in results:
-        worked(len(chunk))
-        for looked in chunk:
-            if len(looked) == 1:
-                reasons.append(looked[0])
-            else:
-                *values, digest, hash_ = looked
-                usable[at] = True
-                digests[at] = np.frombuffer(digest, dtype=np.uint8)
-                hashes[at] = np.frombuffer(hash_, dtype=np.uint8)
-                for name, value in zip(columns, values, strict=True):
-                    columns[name].append(sys.intern(value) if isinstance(value, str) else value)
-            at += 1
-    aside = rows.loc[~usable, ["set", "path"]].assign(reason=reasons).reset_index(drop=True)
-    table = rows[usable].reset_index(drop=True)
-    for name, known in columns.items():
-        table[name] = known
-    table["sha256"] = [digest.tobytes().hex() for digest in digests[usable]]
-    return table, hashes[usable], aside
 
 
 def check(manifest: pd.DataFrame, aside: str) -> None:

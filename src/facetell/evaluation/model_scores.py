@@ -33,7 +33,7 @@ def model_scores(
 
     Parameters
     ----------
-    predictions : of one model. manifest : as data/manifest.parquet has it.
+    predictions : of one model. manifest : as data/manifest has it.
     resamples, seed : of the bootstrap of persons.
     twins : ids of test fakes that have a near copy or look-alike among the training images.
 
@@ -167,8 +167,7 @@ def margins_of(
         )
     if (test["label"].to_numpy()[places] != rows["label"].to_numpy()).any():
         raise UserError(
-            "the predictions have other labels than data/manifest.parquet: "
-            "run the predict stage again"
+            "the predictions have other labels than data/manifest: run the predict stage again"
         )
     margins = np.empty(len(test))
     margins[places] = rows["margin"]

@@ -2,7 +2,7 @@
 """Stored predictions: one row per image and variant, from which every number is recomputed."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ class Predictions:
 
 
 def table(
-    split: str, ids: list[str], labels: np.ndarray, scores: dict[str, np.ndarray]
+    split: str, ids: Sequence[str] | pd.Index, labels: np.ndarray, scores: dict[str, np.ndarray]
 ) -> pd.DataFrame:
     """Rows of one split, variant by variant in the order of ``scores`` (``clean`` first)."""
     parts = [

@@ -53,7 +53,7 @@ class TestSet:
         margins = [self.margins]
         if self.margins_without is not None:
             margins.append(self.margins_without)
-        if self.manifest["id"].tolist() != self.images.packed.ids or any(
+        if not self.images.packed.ids.equals(pd.Index(self.manifest["id"])) or any(
             len(own) != len(self.images) for own in margins
         ):
             raise UserError(
@@ -84,6 +84,10 @@ class TestSet:
     def batch(self, rows: Sequence[int]) -> torch.Tensor:
         """Some of the images, float32 RGB in [0, 1] (B, 3, S, S) on the detector's device."""
         return batch_of(self.images, rows, self.device)
+
+    def row(self, name: str) -> int:
+        """The index of the image of this name."""
+        return int(self.images.packed.places([name])[0])
 
     def mask(self, row: int) -> np.ndarray | None:
         """Where artefacts were planted in an image, bool (S, S); None if none are known."""

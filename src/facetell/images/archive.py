@@ -76,6 +76,10 @@ class Archive(ABC):
         Unusable : missing or damaged.
         """
 
+    @abstractmethod
+    def identity(self, name: str) -> str:
+        """What changes with the content of a file, told without reading it; "" of a missing one."""
+
 
 class Zips(Archive):
     """Read-only view of one zip, or of all zips in a folder.
@@ -140,10 +144,9 @@ class Zips(Archive):
         ------
         Unusable : missing, damaged, encrypted or absurdly large.
         """
-        at = int(np.searchsorted(self._names, name.encode()))
-        if at == len(self._names) or self._names[at] != name.encode():
+        entry = self._entry(name)
+        if entry is None:
             raise Unusable("listed, but not in the archive")
-        entry = self._entries[at]
         if entry["file_size"] > LARGEST_ENTRY and size < 0:
             raise Unusable(f"too large: {entry['file_size']:,} bytes")
         if entry["flag_bits"] & ENCRYPTED:
@@ -155,6 +158,25 @@ class Zips(Archive):
                 return file.read(size)
         except Exception as error:  # a bad checksum, an unknown compression, a broken stream
             raise Unusable(f"damaged in the archive: {error}") from error
+
+    def identity(self, name: str) -> str:
+        """The checksum and the sizes that the zip lists."""
+        entry = self._entry(name)
+        if entry is None:
+            return ""
+        return f"{entry['CRC']:08x} {entry['file_size']} {entry['compress_size']}"
+
+    def _entry(self, name: str) -> np.void | None:
+        at = int(np.searchsorted(self._names, name.encode()))
+        if at == len(self._names) or self._names[at] != name.encode():
+            return None
+        return self._entries[at]
+
+
+def changed(path: Path) -> str:
+    """Size and time of the last change of a file."""
+    said = path.stat()
+    return f"{said.st_size} {said.st_mtime_ns}"
 
 
 def open_archive(path: str | Path) -> Archive:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from torch.utils.data import DataLoader, Dataset, Subset, get_worker_info
 
@@ -123,13 +124,11 @@ def training_order(
     [2, 2]
     """
     order = torch.Generator().manual_seed(seed_of(images.seed, images.epoch))
-    indices = torch.randperm(len(images), generator=order).tolist()
+    shuffled = torch.randperm(len(images), generator=order).numpy()
     if sampling == "person":
-        names = images.packed.persons
-        together: dict[str, list[int]] = {}
-        for index in indices:
-            together.setdefault(names[index], []).append(index)
-        indices = [index for person in together.values() for index in person]
+        first_seen, _ = pd.factorize(images.packed.person_codes[shuffled])
+        shuffled = shuffled[np.argsort(first_seen, kind="stable")]
+    indices = shuffled.tolist()
     batches = [indices[at : at + batch_size] for at in range(0, len(indices), batch_size)]
     if len(batches) > 1 and len(batches[-1]) < min(batch_size, max(2, processes)):
         batches.pop()

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from facetell.common.errors import UserError
-from facetell.images.archive import LARGEST_ENTRY, SHARDS, Archive
+from facetell.images.archive import LARGEST_ENTRY, SHARDS, Archive, changed
 from facetell.images.decoding import Unusable
 
 BATCH = 16  # rows that are in memory at once
@@ -50,6 +50,7 @@ class Shards(Archive):
         files = elsewhere or {shard(file, self.folder): file for file in below(self.folder)}
         self._files = {name: files[name] for name in sorted(files)}
         self._sizes = {name: metadata(file).num_rows for name, file in self._files.items()}
+        self._changed = {name: changed(file) for name, file in self._files.items()}
         self._shard = lru_cache(OPEN)(self._opened)
 
     def close(self) -> None:
@@ -115,6 +116,11 @@ class Shards(Archive):
         if len(data) > LARGEST_ENTRY and size < 0:
             raise Unusable(f"too large: {len(data):,} bytes")
         return data if size < 0 else data[:size]
+
+    def identity(self, name: str) -> str:
+        """The shard's size, when it was last changed, and the row."""
+        file, _, row = name.rpartition("/")
+        return f"{self._changed[file]} {row}" if file in self._files else ""
 
     def _opened(self, name: str) -> "_Shard":
         return _Shard(self._files[name], self.settings["image"])

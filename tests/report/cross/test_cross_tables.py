@@ -266,7 +266,7 @@ def revision(**changes) -> tuple[dict[str, bytes], dict]:
     audit = json.dumps({"counts": {"train": {"real": 7, "fake": 8}}}).encode()
     md5 = {"metrics/models/resnet50.json": scores, "metrics/data.json": audit}
     md5 = {path: hashlib.md5(content).hexdigest() for path, content in md5.items()}
-    md5 |= {"data/raw/trueface": "r", "data/manifest.parquet": "m", "models/resnet50.json": "w"}
+    md5 |= {"data/raw/trueface": "r", "data/manifest": "m", "models/resnet50.json": "w"}
 
     def stage(*outs: str, deps: tuple[str, ...] = (), **params) -> dict:
         return {
@@ -278,16 +278,16 @@ def revision(**changes) -> tuple[dict[str, bytes], dict]:
     split = {name.replace(".", "__"): value for name, value in run("facebook").data.items()}
     stages = {
         "fetch": stage("data/raw/trueface"),
-        "split": stage("data/manifest.parquet", deps=("data/raw/trueface",), **split),
+        "split": stage("data/manifest", deps=("data/raw/trueface",), **split),
         "train@resnet50": stage(
-            "models/resnet50.json", deps=("data/manifest.parquet",
+            "models/resnet50.json", deps=("data/manifest",
             "src/facetell/training/trainer.py"), train__seed=3, data__recipe="quick",
         ),
         "score@resnet50": stage(
             "metrics/models/resnet50.json", deps=("models/resnet50.json",), train__seed=3,
             score__resamples=1000,
         ),
-        "audit": stage("metrics/data.json", deps=("data/manifest.parquet",)),
+        "audit": stage("metrics/data.json", deps=("data/manifest",)),
     }  # fmt: skip
     files = {
         # changed since; it is dvc.lock that counts
@@ -327,7 +327,7 @@ def test_what_a_number_was_made_with_is_read_from_the_lock():
     ("path", "says"),
     [
         ("data/raw/trueface", "data/raw/trueface is not what its stage wrote last"),
-        ("data/manifest.parquet", "data/manifest.parquet is not"),
+        ("data/manifest", "data/manifest is not"),
         ("metrics/models/resnet50.json", "metrics/models/resnet50.json is not"),
     ],
 )

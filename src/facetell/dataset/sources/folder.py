@@ -13,7 +13,7 @@ from facetell.common.files import read_json, whole, write_json
 from facetell.common.progress import estimating, progress, worked
 from facetell.dataset.census import ARCHIVES, FOREIGN, HEAD, HIDDEN, NESTED, kind_of
 from facetell.dataset.tree import hidden
-from facetell.images.archive import LARGEST_ENTRY, LEFT_OUT, SHARDS, Archive, open_archive
+from facetell.images.archive import LARGEST_ENTRY, LEFT_OUT, SHARDS, Archive, changed, open_archive
 from facetell.images.decoding import SUFFIXES, Unusable, looks_like_an_image
 
 ELSEWHERE = ".facetell-files.json"  # in a folder: a list of files that lie elsewhere
@@ -112,6 +112,13 @@ class Files(Archive):
                 return file.read(size)
         except OSError as error:
             raise Unusable(f"may not be read: {error.strerror or error}") from error
+
+    def identity(self, name: str) -> str:
+        """The file's size, and when it was last changed."""
+        try:
+            return changed(self._paths[name])
+        except (KeyError, OSError):
+            return ""
 
 
 class Folder(Files):

@@ -93,7 +93,7 @@ def examples(
 
 def blurred_copies(tested: TestSet, example: Example) -> list[Example]:
     """A test image as it is and more and more blurred, each with Grad-CAM at every layer."""
-    row = tested.images.packed.ids.index(example.name)
+    row = tested.row(example.name)
     clean = tested.batch([row])
     stack = torch.cat([clean, *(blur(clean, [example.name], sigma=sigma) for sigma in BLURS)])
     pixels = (stack.permute(0, 2, 3, 1) * 255).round().to(torch.uint8).cpu().numpy()
@@ -109,7 +109,7 @@ def blurred_copies(tested: TestSet, example: Example) -> list[Example]:
 
 def by_methods(tested: TestSet, example: Example, methods: Sequence[str], layer: str) -> Example:
     """A test image by every one of the methods that is defined at the layer."""
-    row = tested.images.packed.ids.index(example.name)
+    row = tested.row(example.name)
     clean = tested.batch([row])
     reasons = defined_methods(tested.detector, clean, layer)
     here = [name for name in methods if not reasons[name]]

@@ -91,14 +91,14 @@ def _activation(tested: TestSet, seen: Survey, shown: Shown) -> Named:
     Of the layer that the network recommends, the channels are maximised that are most active in
     the first image.
     """
-    detector, packed = tested.detector, tested.images.packed
+    detector = tested.detector
     pairs = []
     for example in seen.first_of_each_class().values():
-        image = tested.batch([packed.ids.index(example.name)])
+        image = tested.batch([tested.row(example.name)])
         names = spread_layers(detector, image, shown.layers)
         pairs.append((example, [top_channels(detector, image, n, shown.channels) for n in names]))
     yield "activations", activations(pairs, f"Most active channels: {shown.about}")
-    image = tested.batch([packed.ids.index(pairs[0][0].name)])
+    image = tested.batch([tested.row(pairs[0][0].name)])
     top = top_channels(detector, image, "default", shown.channels)
     targets: dict[str, Target] = {"fake": "fake", "real": "real"}
     targets |= {

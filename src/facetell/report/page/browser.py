@@ -33,8 +33,7 @@ def browser(found: Inputs) -> dict[str, Any]:
     rows = shown(found)
     test = found.test.iloc[rows].reset_index(drop=True)
     variants = _variants(found)
-    places = {id_: index for index, id_ in enumerate(found.packed.ids)}
-    pictures = [_picture(found, places.get(id_)) for id_ in test["id"]]
+    pictures = [_picture(found, int(place)) for place in found.packed.places(test["id"])]
     return {
         "step": STEP,
         "of": len(found.test),
@@ -93,9 +92,9 @@ def _facet(test: pd.DataFrame, name: str, title: str) -> dict[str, Any]:
             "codes": pd.Categorical(values, names).codes.tolist()}  # fmt: skip
 
 
-def _picture(found: Inputs, index: int | None) -> str:
-    """WebP of an image as a detector sees it, at most ``SIDE`` px; "" of one that is not there."""
-    if index is None:
+def _picture(found: Inputs, index: int) -> str:
+    """WebP of an image as a detector sees it, at most ``SIDE`` px; "" where there is none (-1)."""
+    if index < 0:
         return ""
     pixels = decode_inspected(found.packed.image(index))
     side = min(SIDE, *pixels.shape[:2])

@@ -116,13 +116,13 @@ def _turned(compared: Compared, found: Comparison) -> Iterator[dict[str, Any]]:
 def _shown(images: tuple[Turned, ...], versions: list[Version]) -> Iterator[dict[str, Any]]:
     """Each image with its picture, from the first of the versions that has it at hand."""
     packed = [version.packed for version in versions if version.packed is not None]
-    places = [{name: row for row, name in enumerate(part.ids)} for part in packed]
-    for image in images:
+    places = [part.places(image.id for image in images) for part in packed]
+    for number, image in enumerate(images):
         picture = next(
             (
-                thumbnail(part.image(rows[image.id]))
+                thumbnail(part.image(int(rows[number])))
                 for part, rows in zip(packed, places, strict=True)
-                if image.id in rows
+                if rows[number] >= 0
             ),
             "",
         )

@@ -32,7 +32,7 @@ class Version:
     name : as the user said it. commit : its hash, "" for the workspace.
     params : params.yaml. data : metrics/data.json. models : by name, as params.yaml has them.
     roc : plots/roc.csv.
-    manifest : data/manifest.parquet; packed : data/packed/test.arrow; None where not at hand.
+    manifest : data/manifest; packed : data/packed/test; None where not at hand.
 
     Examples
     --------
