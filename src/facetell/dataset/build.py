@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,11 +11,13 @@ import numpy as np
 import pandas as pd
 
 from facetell.dataset import leaks as gate
-from facetell.dataset.copies import Pair, pairs, thumbnail
+from facetell.dataset.copies import pairs
 from facetell.dataset.grouping import by_likeness
 from facetell.dataset.manifest import look_at, plan, validated
+from facetell.dataset.pair import Pair
 from facetell.dataset.sources.folder import open_files
 from facetell.dataset.splits import Splitting, assign, faces, used
+from facetell.dataset.thumbnails import luma, thumbnails
 from facetell.images.archive import Archive
 from facetell.images.decoding import inspect
 from facetell.images.reencoding import Treatment, treatment
@@ -73,7 +76,7 @@ def build(
         # opened before there is much else in memory: reading a listing takes some for a moment
         archives = {name: stack.enter_context(open_files(files[name])) for name in rows}
         table, aside, hashes = look_at(plan(rows, launder), files, everyone, workers=workers)
-        alike = _alike(table, hashes, archives, everyone)
+        alike = _alike(table, hashes, archives, everyone, workers)
     rules = {name: (grouped or {}).get(name, "") for name in rows}
     rules |= _frames(table, alike, [name for name, rule in rules.items() if not rule])
     # look-alikes stay apart: what is common to a class could tie all of its images together
@@ -112,12 +115,17 @@ def _alike(
     hashes: np.ndarray,
     archives: Mapping[str, Archive],
     everyone: Treatment,
+    workers: int,
 ) -> list[Pair]:
     """Pairs of rows that show the same picture or nearly so and are not known to, in any split."""
 
-    def look(index: int) -> np.ndarray:
+    @lru_cache(maxsize=4096)  # 1 KB each
+    def small(index: int) -> np.ndarray:
         row = table.iloc[index]
         data = treatment(row, everyone)(archives[row["set"]].read(row["path"]), row["id"])
-        return thumbnail(inspect(data)[1])
+        return luma(inspect(data)[1])
 
-    return list(pairs(hashes, look, faces(table)))
+    def look(indices: np.ndarray) -> np.ndarray:
+        return thumbnails(np.stack([small(index) for index in indices.tolist()]))
+
+    return list(pairs(hashes, look, faces(table), workers=workers))

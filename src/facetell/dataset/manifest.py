@@ -21,7 +21,7 @@ from facetell.common.errors import UserError
 from facetell.common.labels import CLASSES, SPLITS, UNUSED
 from facetell.common.parallel import ALONE, CHUNK, in_processes, opened
 from facetell.common.progress import estimating, progress, worked
-from facetell.dataset.copies import BITS, perceptual_hash
+from facetell.dataset.hashes import BITS, perceptual_hash
 from facetell.dataset.layouts import PRESOCIAL, ROW
 from facetell.dataset.sources.folder import open_files
 from facetell.images.decoding import FileProperties, Unusable, inspect
