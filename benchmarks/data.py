@@ -30,7 +30,8 @@ import psutil
 from PIL import Image, ImageChops
 
 from facetell.common.labels import SPLITS
-from facetell.dataset.copies import ALIKE, perceptual_hash
+from facetell.dataset.hashes import perceptual_hash
+from facetell.dataset.neighbours import ALIKE
 from pipeline import compose
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,22 +10,17 @@ from PIL import Image, ImageFilter, ImageOps
 from support import encoded, separable
 from support import photos as made
 
-from facetell.dataset import copies
-from facetell.dataset.copies import (
-    ALIKE,
-    BITS,
-    NEAR,
-    SIDE,
-    SIMILAR,
-    Pair,
-    pairs,
-    perceptual_hash,
-    thumbnail,
-)
+from facetell.dataset import copies, neighbours
+from facetell.dataset.copies import SIMILAR, pairs
+from facetell.dataset.hashes import BITS, SIDE, perceptual_hash
+from facetell.dataset.neighbours import ALIKE
+from facetell.dataset.pair import NEAR, Pair
 from facetell.dataset.rendered import RenderedSet, plan, render
+from facetell.dataset.thumbnails import luma, thumbnails
 from facetell.images.archive import open_archive
 
 SEED = 11
+SEARCHES = {"every pair": 10_000, "index": 0}  # pictures up to which all pairs are compared
 
 
 def opened(data: bytes) -> Image.Image:
@@ -65,8 +60,12 @@ def hashes_of(images: list[Image.Image]) -> np.ndarray:
     return np.stack([np.frombuffer(perceptual_hash(image), dtype=np.uint8) for image in images])
 
 
+def thumbnails_of(images: list[Image.Image]) -> np.ndarray:
+    return thumbnails(np.stack([luma(image) for image in images]))
+
+
 def paired(images: list[Image.Image]) -> list[Pair]:
-    return list(pairs(hashes_of(images), lambda place: thumbnail(images[place])))
+    return list(pairs(hashes_of(images), thumbnails_of(images).__getitem__))
 
 
 def assert_only_copies_are_copies(images: list[Image.Image], change: Callable) -> None:
@@ -98,26 +97,37 @@ def photos() -> list[Image.Image]:
         return [opened(archive.read(name)) for name in names]
 
 
+@pytest.fixture(params=SEARCHES)
+def search(request, monkeypatch) -> None:
+    """Both ways to search, whatever the number of pictures."""
+    monkeypatch.setattr(neighbours, "EXACT", SEARCHES[request.param])
+
+
+@pytest.mark.usefixtures("search")
 @pytest.mark.parametrize("name", COPIES)
 def test_copies_of_rendered_faces_are_found_and_nothing_else(faces, name):
     assert_only_copies_are_copies(faces, COPIES[name])
 
 
+@pytest.mark.usefixtures("search")
 def test_small_recompressed_copies_are_found():
     assert_only_copies_are_copies(rendered(20, 256), SMALL_COPIES["quarter, jpeg 50"])
 
 
+@pytest.mark.usefixtures("search")
 @pytest.mark.parametrize("name", [*COPIES, *SMALL_COPIES])
 def test_copies_of_photos_are_found_and_nothing_else(photos, name):
     assert_only_copies_are_copies(photos, (COPIES | SMALL_COPIES)[name])
 
 
+@pytest.mark.usefixtures("search")
 def test_most_photos_that_are_shifted_by_two_pixels_are_found(photos):
     found = {(pair.first, pair.second) for pair in paired(photos + [shifted(p, 2) for p in photos])}
     assert found <= {(place, place + len(photos)) for place in range(len(photos))}
     assert len(found) >= 0.98 * len(photos)
 
 
+@pytest.mark.usefixtures("search")
 def test_look_alikes_are_found_but_are_no_copies():
     """Two outputs of a generator that show nearly one scene."""
     images = [image for seed in range(3) for image in made.look_alikes(seed, 128)]
@@ -127,15 +137,18 @@ def test_look_alikes_are_found_but_are_no_copies():
     assert all(0.93 <= pair.correlation < 1 for pair in found)
 
 
+@pytest.mark.usefixtures("search")
 def test_different_rendered_faces_are_no_pairs(faces):
     assert paired(faces) == []
 
 
+@pytest.mark.usefixtures("search")
 def test_noise_with_the_same_square_is_not_one_picture():
     images = [opened(separable(seed, 1)) for seed in range(60)]
     assert not any(pair.copy for pair in paired(images))
 
 
+@pytest.mark.usefixtures("search")
 def test_flat_pictures_are_never_paired():
     random = np.random.default_rng(0)
     grain = random.normal(128, 1, (2, 64, 64, 3)).round().astype(np.uint8)
@@ -145,6 +158,7 @@ def test_flat_pictures_are_never_paired():
     assert paired(images) == []
 
 
+@pytest.mark.usefixtures("search")
 def test_a_mirror_image_has_another_hash_yet_is_paired(faces):
     hashes = hashes_of([faces[0], ImageOps.mirror(faces[0])])
     apart = np.unpackbits(hashes[0] ^ hashes[1]).sum()
@@ -155,10 +169,10 @@ def test_a_mirror_image_has_another_hash_yet_is_paired(faces):
 
 
 def test_a_thumbnail_and_its_mirror_image_change_places(faces):
-    here, there = thumbnail(faces[1]), thumbnail(ImageOps.mirror(faces[1]))
+    here, there = thumbnails_of([faces[1], ImageOps.mirror(faces[1])])
     np.testing.assert_allclose(here, there[::-1], atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(here, axis=1), 1, atol=1e-5)
-    assert not thumbnail(Image.new("RGB", (40, 40), "red")).any()
+    assert not thumbnails_of([Image.new("RGB", (40, 40), "red")]).any()
 
 
 def related(seed: int, number: int = 60) -> np.ndarray:
@@ -193,7 +207,8 @@ def by_hand(hashes: np.ndarray, thumbnails: np.ndarray) -> dict[tuple[int, int],
 
 @pytest.mark.parametrize("block", [1, 7, 59, 60, 2048])
 def test_pairs_are_those_of_two_loops_whatever_the_block(monkeypatch, block):
-    monkeypatch.setattr(copies, "BLOCK", block)
+    monkeypatch.setattr(neighbours, "BLOCK", block)
+    monkeypatch.setattr(copies, "BATCH", block)
     hashes, random = related(3), np.random.default_rng(5)
     thumbnails = random.normal(size=(len(hashes), 2, 6)).astype(np.float32)
     thumbnails[:, :, 0] += 6  # about half of the correlations are high enough
@@ -213,16 +228,55 @@ def test_pairs_are_those_of_two_loops_whatever_the_block(monkeypatch, block):
         assert pair.copy == (pair.distance <= NEAR)
 
 
+def alike(indices: np.ndarray) -> np.ndarray:
+    """Thumbnails of one picture, whichever are asked for."""
+    return np.full((len(indices), 2, 4), 0.5, dtype=np.float32)
+
+
+@pytest.mark.usefixtures("search")
 def test_more_thumbnails_than_are_kept_do_no_harm():
     """The first picture is alike all of the others, which are not alike each other."""
     random, number = np.random.default_rng(0), 4200
     bits = np.tile(random.integers(0, 2, BITS, dtype=np.uint8), (number, 1))
     for row in bits[1:]:
         row[random.choice(BITS, 48, replace=False)] ^= 1
-    same = np.full((2, 4), 0.5, dtype=np.float32)
-    found = {(pair.first, pair.second) for pair in pairs(np.packbits(bits, axis=1), lambda _: same)}
+    found = {(pair.first, pair.second) for pair in pairs(np.packbits(bits, axis=1), alike)}
     assert {(0, second) for second in range(1, number)} <= found
 
 
+@pytest.mark.usefixtures("search")
 def test_no_pictures_no_pairs():
-    assert list(pairs(np.zeros((0, BITS // 8), dtype=np.uint8), lambda _: np.zeros((2, 1)))) == []
+    assert list(pairs(np.zeros((0, BITS // 8), dtype=np.uint8), alike)) == []
+    assert list(pairs(np.zeros((5, BITS // 8), dtype=np.uint8), alike)) == []
+
+
+@pytest.mark.usefixtures("search")
+def test_one_picture_has_no_pair():
+    assert list(pairs(related(0)[:1] | 1, alike)) == []
+
+
+@pytest.mark.usefixtures("search")
+def test_pictures_of_one_group_are_not_compared():
+    hashes = np.tile(related(1)[:1] | 1, (4, 1))
+    asked = []
+
+    def look(indices: np.ndarray) -> np.ndarray:
+        asked.extend(indices)
+        return alike(indices)
+
+    found = [(pair.first, pair.second) for pair in pairs(hashes, look, np.array([0, 0, 1, 2]))]
+    assert found == [(0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
+    assert list(pairs(hashes, look, np.zeros(4, dtype=int))) == []
+    assert set(asked) == {0, 1, 2, 3}
+
+
+def test_few_thumbnails_are_asked_for_at_once(monkeypatch):
+    monkeypatch.setattr(copies, "BATCH", 16)
+    asked = []
+
+    def look(indices: np.ndarray) -> np.ndarray:
+        asked.append(len(indices))
+        return alike(indices)
+
+    assert len(list(pairs(related(3), look))) > 100
+    assert max(asked) <= 32

@@ -13,12 +13,12 @@ from support import folder_entries, separable, write_zip
 
 from facetell.common.errors import UserError
 from facetell.dataset import findings as stored
-from facetell.dataset.copies import thumbnail
 from facetell.dataset.findings import Findings
 from facetell.dataset.inspection import Looked, look_at
 from facetell.dataset.layouts import rows
 from facetell.dataset.manifest import plan
 from facetell.dataset.sources.folder import Folder
+from facetell.dataset.thumbnails import luma, thumbnails
 from facetell.images.archive import Zips, open_archive
 from facetell.images.reencoding import Treatment
 
@@ -87,7 +87,7 @@ def test_thumbnails_are_those_of_the_pictures(tmp_path):
     looked = seen(path, tmp_path / "findings")
     for at in (0, 5, 9):
         picture = Image.open(io.BytesIO(ENTRIES[looked.table["path"][at]])).convert("RGB")
-        np.testing.assert_array_equal(looked.look(np.array([at]))[0], thumbnail(picture))
+        np.testing.assert_array_equal(looked.look(np.array([at])), thumbnails(luma(picture)[None]))
 
 
 def test_a_file_in_place_is_known_by_its_size_and_time(tmp_path, reads):

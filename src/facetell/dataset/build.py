@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from facetell.dataset import leaks as gate
-from facetell.dataset.copies import Pair, pairs
+from facetell.dataset.copies import pairs
 from facetell.dataset.grouping import by_likeness
 from facetell.dataset.inspection import look_at
 from facetell.dataset.manifest import plan, validated
+from facetell.dataset.pair import Pair
 from facetell.dataset.splits import Splitting, assign, faces, used
 from facetell.images.reencoding import Treatment
 
@@ -71,7 +71,7 @@ def build(
     looked = look_at(plan(rows, launder), files, harmonise, findings=findings, workers=workers)
     table = looked.table
     # pairs that show the same picture or nearly so and are not known to, in any split
-    alike = list(pairs(looked.hashes, lambda at: looked.look(np.array([at]))[0], faces(table)))
+    alike = list(pairs(looked.hashes, looked.look, faces(table), workers=workers))
     rules = {name: (grouped or {}).get(name, "") for name in rows}
     rules |= _frames(table, alike, [name for name, rule in rules.items() if not rule])
     # look-alikes stay apart: what is common to a class could tie all of its images together

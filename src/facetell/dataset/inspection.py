@@ -20,17 +20,18 @@ import pyarrow as pa
 
 from facetell.common.parallel import ALONE, CHUNK, in_processes, opened
 from facetell.common.progress import estimating, progress, worked
-from facetell.dataset import copies
-from facetell.dataset.copies import THUMBNAIL, luma, normalised, perceptual_hash
+from facetell.dataset import hashes, thumbnails
 from facetell.dataset.findings import SCHEMA, Findings, Seen
+from facetell.dataset.hashes import perceptual_hash
 from facetell.dataset.sources.folder import open_files
+from facetell.dataset.thumbnails import luma
 from facetell.images import decoding, reencoding
 from facetell.images.decoding import Unusable, inspect
 from facetell.images.reencoding import Treatment, treatment
 
 READ = ["set", "path", "id", "platform", "laundered"]  # columns that tell how an image is read
 NUMBERS = {pa.int16(): pd.Int16Dtype()}  # missing where an image has none
-CODE = (copies, decoding, reencoding)  # what a finding follows from
+CODE = (hashes, thumbnails, decoding, reencoding)  # what a finding follows from
 
 
 class Looked(NamedTuple):
@@ -43,9 +44,8 @@ class Looked(NamedTuple):
     places: np.ndarray  # of each usable image in them, int (N,)
 
     def look(self, indices: np.ndarray) -> np.ndarray:
-        """What some pictures are compared by: ``copies.thumbnail``, float32 (n, 2, 1024)."""
-        stored = self.findings.luma(self.places[indices]).reshape(-1, THUMBNAIL, THUMBNAIL)
-        return np.stack([normalised(one) for one in stored])
+        """What some pictures are compared by: ``thumbnails``, float32 (n, 2, 1024)."""
+        return thumbnails.thumbnails(self.findings.luma(self.places[indices]))
 
 
 def look_at(
@@ -83,7 +83,7 @@ def look_at(
     aside = rows.loc[~usable, ["set", "path"]].reset_index(drop=True)
     aside["reason"] = [reasons[int(row)] for row in np.flatnonzero(~usable)]
     found = known.table.drop_columns("key").take(pa.array(places))
-    hashes = b"".join(found["hash"].to_pylist())
+    hashed = b"".join(found["hash"].to_pylist())
     table = pd.concat(
         [
             rows[usable].reset_index(drop=True),
@@ -91,7 +91,7 @@ def look_at(
         ],
         axis=1,
     )
-    return Looked(table, aside, np.frombuffer(hashes, np.uint8).reshape(-1, 32), known, places)
+    return Looked(table, aside, np.frombuffer(hashed, np.uint8).reshape(-1, 32), known, places)
 
 
 def _keys(rows: pd.DataFrame, files: Mapping[str, Path], everyone: Treatment) -> pa.Array:
@@ -141,7 +141,7 @@ def _look(
 ) -> tuple[Seen, dict[int, str]]:
     """What is seen of some rows, and by place why the others cannot be used."""
     seen: list[tuple[Any, ...]] = []
-    thumbnails: list[bytes] = []
+    small: list[bytes] = []
     reasons = {}
     for place, (row, key) in enumerate(zip(*job, strict=True)):
         try:
@@ -154,6 +154,6 @@ def _look(
         digest = hashlib.sha256(data).hexdigest()
         said = (key.as_py(), *astuple(properties), len(data), digest, perceptual_hash(pixels))
         seen.append(said)
-        thumbnails.append(luma(pixels).tobytes())
+        small.append(luma(pixels).tobytes())
     columns = [list(column) for column in zip(*seen, strict=True)] or [[] for _ in SCHEMA]
-    return (pa.record_batch(columns, schema=SCHEMA), b"".join(thumbnails)), reasons
+    return (pa.record_batch(columns, schema=SCHEMA), b"".join(small)), reasons

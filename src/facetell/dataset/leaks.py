@@ -5,7 +5,7 @@ Listed as well are copies inside a split, which count for less than their number
 bear both labels, one of which is wrong.
 
 Compared across all sets: the file (sha256), the picture (perceptual hash), the person, the stem
-and the FFHQ number. When two pictures count as one is decided by the thresholds in ``copies.py``.
+and the FFHQ number. When two pictures count as one is decided by the thresholds in ``pair.py``.
 """
 
 import itertools
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from facetell.common.errors import UserError
-from facetell.dataset.copies import Pair
+from facetell.dataset.pair import Pair
 from facetell.dataset.splits import RANK, known
 
 KINDS = {  # by column of the manifest, in the words of the list of leaks
