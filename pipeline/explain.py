@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 
 import pandas as pd
 
+from facetell.common.distributed import current, launch
 from facetell.common.errors import UserError
 from facetell.common.figure_style import save_all
 from facetell.common.files import write_json
@@ -34,7 +35,12 @@ DRAWN = 15  # seconds of the figures
 
 
 def main(model: str) -> None:
-    settings = Settings.load()
+    launch(explain, Settings.load().processes, model)
+
+
+def explain(model: str) -> None:
+    """What every process does; the first one writes."""
+    settings, world = Settings.load(), current()
     chosen, suite = settings.explain, settings.explain.chosen
     detector = Detector.load(paths.weights(model)).to(device())
     tested = explained_set(detector, model, settings, "test")
@@ -55,10 +61,13 @@ def main(model: str) -> None:
         truth = planted_benchmark(tested, validated, methods=judged, most=suite.planted)
         replaced = replaced_regions(tested, methods=judged, most=suite.planted)
         tried = trials(tested, truth, judged, trial)
-        planted = of_planted(truth)
+        planted = world.agreed(of_planted(truth) if world.first else None)
         verdicts = stored(planted["planted"]) if planted else {}
         best = kept.recommended(verdicts, seen.layer)
-        kept.write(paths.maps(model), kept.kept_maps(tested, shown_rows, best))
+        maps = kept.kept_maps(tested, shown_rows, best)
+    if not world.first:
+        return
+    kept.write(paths.maps(model), maps)
     facts = {"model": model, "suite": chosen.suite, "layer": seen.layer, "images": seen.counts}
     facts |= of_survey(model, seen) | of_replaced(replaced) | planted | of_trials(tried)
     write_json(paths.explained(model), facts, digits=4)
@@ -107,6 +116,7 @@ def explained_set(detector: Detector, model: str, settings: Settings, split: str
         frame=settings.data.frame,
         resamples=settings.score.resamples,
         seed=settings.train.seed,
+        world=current(),
     )
 
 

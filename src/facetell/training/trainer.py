@@ -90,13 +90,14 @@ def train(job: Job, *, state: Path, engine: Engine = PROCESSOR, say: Say = to_st
         torch.manual_seed(job.seed)
         trainer = Trainer(job, engine, world=world, say=say)
         history, checkpoint = trainer.history, Checkpoint(state, owner_of(job, trainer.dtype))
-        if saved := checkpoint.load(say):
+        # the first process's, which no other may have: it may run on another machine
+        if saved := world.agreed(checkpoint.load(say) if world.first else None):
             trainer.load_state_dict(saved)
             say(f"{job.title}: going on after epoch {history.epoch}")
         updates = recipe.epochs * trainer.steps
         with (
-            estimating(trainer.in_words(), trainer.left(), show=world.first, say=say),
-            progress(None, f"training {job.title}", updates, show=world.first) as bar,
+            estimating(trainer.in_words(), trainer.left(), say=say),
+            progress(None, f"training {job.title}", updates) as bar,
         ):
             bar.update(history.epoch * trainer.steps)
             while not trainer.finished:
