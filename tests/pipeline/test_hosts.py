@@ -108,10 +108,15 @@ def hosts(packed_set, tmp_path_factory) -> Iterator[list[Host]]:
 
 def together(hosts: Sequence[Host], name: str, *arguments: str) -> list[subprocess.Popen]:
     """A stage begun on all hosts by the command of docs/machines.md."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=1"]
-    meeting = ["--rdzv-backend=c10d", f"--rdzv-endpoint={hosts[0].address}:{PORT}"]
-    command = [*torchrun, f"--nnodes={len(hosts)}", *meeting, *stage(name, *arguments)[1:]]
-    return [host.start(*command) for host in hosts]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1"]
+    torchrun += ["--rdzv-backend=c10d", f"--rdzv-endpoint={hosts[0].address}:{PORT}"]
+    # machines tell by their names who is meant; namespaces have one name
+    own = [
+        [f"--local-addr={host.address}", f"--rdzv-conf=is_host={int(host is hosts[0])}"]
+        for host in hosts
+    ]
+    command = stage(name, *arguments)[1:]
+    return [host.start(*torchrun, *of_it, *command) for host, of_it in zip(hosts, own, strict=True)]
 
 
 def finish(hosts: Sequence[Host], started: Sequence[subprocess.Popen]) -> None:

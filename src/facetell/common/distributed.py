@@ -79,12 +79,12 @@ class World:
             mine = items[start : start + self.size][self.rank : self.rank + 1]
             yield from self.interleaved([work(item) for item in mine])
 
-    def agreed(self, value: Any) -> Any:
-        """The first process's value."""
+    def agreed(self, value: Any, of: int = 0) -> Any:
+        """The value of the first process, or of the one of that rank."""
         if self.size == 1:
             return value
         box = [value]
-        dist.broadcast_object_list(box, src=0)
+        dist.broadcast_object_list(box, src=of)
         return box[0]
 
 
