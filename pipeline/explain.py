@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """explain: where one detector looks, whether its maps can be believed, as figures and numbers."""
 
+from collections import deque
 from contextlib import AbstractContextManager
 
 import pandas as pd
@@ -65,14 +66,15 @@ def explain(model: str) -> None:
         verdicts = stored(planted["planted"]) if planted else {}
         best = kept.recommended(verdicts, seen.layer)
         maps = kept.kept_maps(tested, shown_rows, best)
+    shown = Shown.of(model, settings.data.name, defined, suite.costly, **dict(suite.activation))
+    drawn = ((f"{name}.png", figure) for name, figure in figures(tested, seen, shown))
     if not world.first:
+        deque(drawn, maxlen=0)  # to make its share of them
         return
     kept.write(paths.maps(model), maps)
     facts = {"model": model, "suite": chosen.suite, "layer": seen.layer, "images": seen.counts}
     facts |= of_survey(model, seen) | of_replaced(replaced) | planted | of_trials(tried)
     write_json(paths.explained(model), facts, digits=4)
-    shown = Shown.of(model, settings.data.name, defined, suite.costly, **dict(suite.activation))
-    drawn = ((f"{name}.png", figure) for name, figure in figures(tested, seen, shown))
     save_all(drawn, paths.explanations(model))
 
 
