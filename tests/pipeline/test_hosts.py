@@ -20,7 +20,7 @@ import pytest
 import torch
 from support.workspaces import ENVIRONMENT, changed, stage, workspace
 
-EPOCHS = 40
+EPOCHS = 30
 STATE = ".cache/training/simplenet/last.pt"
 PORT = 29500
 NAMES = ("ft-one", "ft-two")

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stages that several processes share write what one process writes, byte by byte."""
 
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from support import ROOT
 from support.workspaces import ENVIRONMENT, changed, stage, workspace
 
-from facetell.common.files import write_json
+from facetell.common.files import read_json, write_json
 
 GROUPS = {"number": 1, "rule": "persons that the set names"}
 FILES = {"groups": GROUPS, "effective": {}, "contradictions": 0, "copies": 0, "warnings": []}
@@ -72,3 +75,34 @@ def test_a_wrong_file_is_one_line_whatever_the_number_of_processes(home):
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1, done.stderr
     assert "models/simplenet.safetensors" in done.stderr
+
+
+SRUN = """#!/bin/bash
+"$@" &
+"$@"
+code=$?
+wait $! && exit $code
+"""
+SCONTROL = "#!/bin/bash\nprintf '127.0.0.1\\n127.0.0.1\\n'\n"
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_the_slurm_script_runs_on_two_nodes(home, tmp_path):
+    """They are two processes of this machine, in one checkout, as on a shared file system."""
+    script = ROOT / "docs/examples/slurm.sbatch"
+    subprocess.run(["bash", "-n", script], check=True)
+    for name, text in (("srun", SRUN), ("scontrol", SCONTROL)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    variables = {"SLURM_NNODES": "2", "SLURM_JOB_ID": "1", "SLURM_JOB_NODELIST": "node[1-2]"}
+    variables |= {"PATH": f"{tmp_path}{os.pathsep}{ENVIRONMENT['PATH']}", "PORT": "29411"}
+    results = ("data/predictions/simplenet.parquet", "metrics/explain/simplenet.json")
+    for name in results:
+        (home / name).unlink(missing_ok=True)
+    done = subprocess.run(
+        ["bash", script, "simplenet"], cwd=home, env=ENVIRONMENT | variables,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert read_json(home / "models/simplenet.json")["cost"]["processes"] == 2
+    assert all((home / name).exists() for name in results)
