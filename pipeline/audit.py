@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """audit: how well shortcuts predict the label, what is in the sets, and figures of both."""
 
-import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from facetell.common.distributed import cores, current, launch
 from facetell.common.figure_style import legible, save
 from facetell.common.files import read_json, write_json
 from facetell.common.labels import SPLITS
@@ -29,13 +29,20 @@ NEEDED = sorted({*audit.NEEDED, *summary.NEEDED, "generator"})  # of the manifes
 
 
 def main() -> None:
-    settings = Settings.load()
+    launch(look, Settings.load().processes)
+
+
+def look() -> None:
+    """What every process does; the first one judges and writes."""
+    settings, world = Settings.load(), current()
     data = settings.data
     manifest = read_manifest(paths.MANIFEST, NEEDED)
     chosen = audit.sample(manifest, data.audit.images, data.audit.seed)
     what, afterwards = f"audit: {len(chosen):,} images", audit.seconds_of_fitting(len(chosen))
     with estimating(what, len(chosen), afterwards=afterwards):
-        found = audit.measure(chosen, paths.PACKED, workers=os.cpu_count() or 1)
+        found = audit.measure(chosen, paths.PACKED, workers=cores(), world=world)
+        if not world.first:
+            return
         areas = audit.audit(found, seed=data.audit.seed, resamples=settings.score.resamples)
     warnings = audit.warnings(areas, harmonised=data.harmonise)
     judged = {"images": len(chosen), "limit": audit.LIMIT, "auc": areas, "warnings": warnings}

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """explain: where one detector looks, whether its maps can be believed, as figures and numbers."""
 
+from collections import deque
 from contextlib import AbstractContextManager
 
+from facetell.common.distributed import current, launch
 from facetell.common.errors import UserError
 from facetell.common.figure_style import save_all
 from facetell.common.files import write_json
@@ -37,7 +39,12 @@ NEEDED = (  # of the manifest's columns
 
 
 def main(model: str) -> None:
-    settings = Settings.load()
+    launch(explain, Settings.load().processes, model)
+
+
+def explain(model: str) -> None:
+    """What every process does; the first one writes."""
+    settings, world = Settings.load(), current()
     chosen, suite = settings.explain, settings.explain.chosen
     detector = Detector.load(paths.weights(model)).to(device())
     tested = explained_set(detector, model, settings, "test")
@@ -58,15 +65,19 @@ def main(model: str) -> None:
         truth = planted_benchmark(tested, validated, methods=judged, most=suite.planted)
         replaced = replaced_regions(tested, methods=judged, most=suite.planted)
         tried = trials(tested, truth, judged, trial)
-        planted = of_planted(truth)
+        planted = world.agreed(of_planted(truth) if world.first else None)
         verdicts = stored(planted["planted"]) if planted else {}
         best = kept.recommended(verdicts, seen.layer)
-        kept.write(paths.maps(model), kept.kept_maps(tested, shown_rows, best))
+        maps = kept.kept_maps(tested, shown_rows, best)
+    shown = Shown.of(model, settings.data.name, defined, suite.costly, **dict(suite.activation))
+    drawn = ((f"{name}.png", figure) for name, figure in figures(tested, seen, shown))
+    if not world.first:
+        deque(drawn, maxlen=0)  # to make its share of them
+        return
+    kept.write(paths.maps(model), maps)
     facts = {"model": model, "suite": chosen.suite, "layer": seen.layer, "images": seen.counts}
     facts |= of_survey(model, seen) | of_replaced(replaced) | planted | of_trials(tried)
     write_json(paths.explained(model), facts, digits=4)
-    shown = Shown.of(model, settings.data.name, defined, suite.costly, **dict(suite.activation))
-    drawn = ((f"{name}.png", figure) for name, figure in figures(tested, seen, shown))
     save_all(drawn, paths.explanations(model))
 
 
@@ -110,6 +121,7 @@ def explained_set(detector: Detector, model: str, settings: Settings, split: str
         frame=settings.data.frame,
         resamples=settings.score.resamples,
         seed=settings.train.seed,
+        world=current(),
     )
 
 

@@ -32,6 +32,7 @@ from pipeline.settings import Settings
 FIRST = ("fetch", "split", "pack", "audit", "baseline", "predict spectral", "score spectral")
 PER_MODEL = ("train", "predict", "score", "explain")
 LAST = ("compare", "report")
+SHARED = ("audit", "train", "predict", "explain")  # by as many processes as the settings say
 KEPT = 400  # notes; the oldest go
 SHOWN = 3  # stages of unknown length that are named
 RUNS = 20  # of dvc, of which what is done is remembered
@@ -88,6 +89,8 @@ class Plan:
         settings = self.settings
         kind, _, model = stage.partition(" ")
         work: list[Any] = [settings.data.model_dump()]
+        if kind in SHARED:
+            work.append(settings.processes)
         if model in settings.models:
             work += [settings.network(model), settings.recipe(model)]
         if kind == "predict":

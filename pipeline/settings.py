@@ -119,7 +119,6 @@ class Train(Section):
     seed: int
     epochs: int | None
     pretrained: bool | str | None
-    processes: int = Field(ge=1)
     workers: int | None = Field(ge=0)
     deterministic: bool
     compile: bool
@@ -200,6 +199,7 @@ class Settings(Section):
 
     model: str
     headline: str
+    processes: int = Field(ge=1)
     data: Data
     recipes: dict[str, dict[str, Any]]
     train: Train

@@ -32,7 +32,7 @@ def recipe(settings: Settings, model: str) -> Recipe:
 
 
 def main(model: str) -> None:
-    processes = Settings.load().train.processes
+    processes = Settings.load().processes
     if processes > 1:
         with alone(paths.training_state(model)):
             pass  # if there is one to wait for, before the others wait for the first of them

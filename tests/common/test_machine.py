@@ -145,7 +145,7 @@ def nothing() -> None:
 
 def test_more_processes_than_accelerators_are_refused(there):
     there("xpu", count=1)
-    with pytest.raises(UserError, match=r"train.processes is 2, but of xpu devices there are 1; "):
+    with pytest.raises(UserError, match=r"^processes is 2, but of xpu devices there are 1; "):
         distributed.launch(nothing, 2)
 
 
@@ -155,7 +155,7 @@ def test_processes_of_a_mac_share_its_processor(there, monkeypatch, capsys):
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert machine.device() == CPU
     said = capsys.readouterr().err
-    assert said == "facetell: processes cannot train together on mps: they do on the processor\n"
+    assert said == "facetell: processes cannot work together on mps: they do on the processor\n"
 
 
 def test_an_operation_without_a_repeatable_form_is_one_error():

@@ -316,7 +316,7 @@ def test_a_network_of_timm_needs_one_file_and_processes_one_parameter(clone):
         "# @package _global_\nmodel: lcnet\nmodels:\n  lcnet: {network: lcnet_050, "
         "source: src/facetell/models/factory.py, paper: {}, quick: {}, finetune: {}}\n"
     )
-    said = call(clone, "dvc", "exp", "run", "-S", "model=lcnet", "-S", "train.processes=2")
+    said = call(clone, "dvc", "exp", "run", "-S", "model=lcnet", "-S", "processes=2")
     assert "Traceback" not in said
     found = read(clone / "metrics/models/lcnet.json")
     assert found["training"]["cost"]["processes"] == 2

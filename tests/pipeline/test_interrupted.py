@@ -202,7 +202,8 @@ def test_a_second_training_waits_for_the_first(project):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_processes_that_train_together_end_together(project, number):
     settings = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
-    settings["train"] |= {"processes": 2, "workers": 0}
+    settings["processes"] = 2
+    settings["train"]["workers"] = 0
     write(project / "params.yaml", settings)
     with running(project, COMMAND) as stage:
         stage.trains(processes=3)  # the first has started the two that train
@@ -212,7 +213,8 @@ def test_processes_that_train_together_end_together(project, number):
         assert stage.ended(), stage.said
     assert "Traceback" not in stage.said
     assert epochs_done(project) > 0
-    settings["train"] |= {"processes": 1, "workers": 1}
+    settings["processes"] = 1
+    settings["train"]["workers"] = 1
     write(project / "params.yaml", settings)
 
 

@@ -27,7 +27,7 @@ def test_committed_parameters_are_read(plain):
     ("key", "value", "says"),
     [
         ("train.seed", "x", "train.seed: .*integer.*'x'"),
-        ("train.processes", 0, "train.processes: .*greater than or equal to 1, got 0"),
+        ("processes", 0, "processes: .*greater than or equal to 1, got 0"),
         ("train.sead", 1, "train.sead: .*not permitted"),
         ("score.resamples", None, "score.resamples: .*got None"),
         ("data.image_size", 64.5, "data.image_size: .*64.5"),

@@ -101,5 +101,5 @@ def test_sets_without_a_class_are_refused_before_the_first_epoch(home, tmp_path)
 def test_more_processes_than_images(home):
     train, valid = (Packed(home / split) for split in ("train", "valid"))
     check_sets(train, valid, processes=5)
-    with pytest.raises(UserError, match=r"train.processes: 6 cannot share 5 training images"):
+    with pytest.raises(UserError, match=r"^processes: 6 cannot share 5 training images"):
         check_sets(train, valid, processes=6)

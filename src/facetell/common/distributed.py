@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training by several processes, or several machines, as if it were one process.
+"""Work that several processes, or several machines, do as if they were one process.
 
 Processes find each other by the environment variables of torchrun (RANK, WORLD_SIZE, LOCAL_RANK,
-MASTER_ADDR, MASTER_PORT): ``launch`` sets them for processes on this machine, torchrun for several.
-Batch norm is synchronised, so that a batch gives the same result however many share it.
+LOCAL_WORLD_SIZE, MASTER_ADDR, MASTER_PORT): ``launch`` sets them for processes on this machine,
+torchrun for several. In training each batch is shared, and batch norm is synchronised, so that a
+batch gives the same result however many share it. Elsewhere whole batches are dealt out, the same
+ones as of one process: the same numbers come of them, to the last bit.
 """
 
+import logging
 import os
 import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Any, TypeVar
 
 import psutil
 import torch
@@ -23,9 +26,15 @@ from torch import multiprocessing
 from torch.distributed.nn.functional import all_reduce
 from torch.overrides import TorchFunctionMode
 
-from facetell.common.errors import UserError
+from facetell.common.errors import UserError, brief, in_words
 from facetell.common.lifetime import end_with
 from facetell.common.machine import CHOICE, accelerator, backend
+
+PATIENCE = timedelta(minutes=10)  # that processes wait for one that is silent
+AGAIN = "run the same command again, wherever it ran; a training goes on after its last whole epoch"
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -56,12 +65,26 @@ class World:
         dist.all_gather_object(parts, list(mine))
         return [parts[at % self.size][at // self.size] for at in range(sum(map(len, parts)))]
 
-    def agreed(self, value: Any) -> Any:
-        """The first process's value."""
+    def dealt(self, work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+        """``work(item)`` of every item, in order; item i is done by process i modulo size alone,
+        and every process gets its result.
+
+        Results are exchanged when each process has done one item, so that only so many are in
+        memory. Every process must take them all.
+
+        >>> list(World().dealt(len, ["a", "face"]))
+        [1, 4]
+        """
+        for start in range(0, len(items), self.size):
+            mine = items[start : start + self.size][self.rank : self.rank + 1]
+            yield from self.interleaved([work(item) for item in mine])
+
+    def agreed(self, value: Any, of: int = 0) -> Any:
+        """The value of the first process, or of the one of that rank."""
         if self.size == 1:
             return value
         box = [value]
-        dist.broadcast_object_list(box, src=0)
+        dist.broadcast_object_list(box, src=of)
         return box[0]
 
 
@@ -69,29 +92,33 @@ ALONE = World()
 
 
 def current() -> World:
-    """This process's rank among those that train together, and how many they are."""
+    """This process's rank among those that work together, and how many they are."""
     if dist.is_available() and dist.is_initialized():
         return World(dist.get_rank(), dist.get_world_size())
     return ALONE
 
 
+def cores() -> int:
+    """The cores for this process: those of the machine, shared by the processes on it."""
+    return max(1, cpu_count() // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+
+
 def launch(function: Callable[..., None], processes: int, *arguments: Any) -> None:
-    """Call ``function`` in ``processes`` processes that train together.
+    """Call ``function`` in ``processes`` processes that work together.
 
     Under torchrun, which has started the processes, this one only joins the others.
 
     Raises
     ------
-    UserError : more processes than accelerators. SystemExit : a process failed; it has said why.
+    UserError : more processes than accelerators; one of the processes raised it, or is gone.
 
     >>> launch(print, 1, "one process is this one")
     one process is this one
     """
     if not isinstance(processes, int) or processes < 1:
-        raise UserError(f"train.processes must be a whole number above 0, got {processes!r}")
+        raise UserError(f"processes must be a whole number above 0, got {processes!r}")
     if "WORLD_SIZE" in os.environ:
-        with _group():
-            function(*arguments)
+        _together(function, arguments)
         return
     if processes == 1:
         function(*arguments)
@@ -103,51 +130,91 @@ def launch(function: Callable[..., None], processes: int, *arguments: Any) -> No
         and processes > torch.accelerator.device_count()
     ):
         raise UserError(
-            f"train.processes is {processes}, but of {found.type} devices there are "
-            f"{torch.accelerator.device_count()}; {CHOICE}=cpu in the environment trains on "
+            f"processes is {processes}, but of {found.type} devices there are "
+            f"{torch.accelerator.device_count()}; {CHOICE}=cpu in the environment works on "
             "processors"
         )
+    # one line says why all end, and not another which are ended
+    logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)
+    errors = multiprocessing.get_context("spawn").SimpleQueue()
     context = multiprocessing.start_processes(
-        _process, (processes, _free_port(), function, arguments), processes, join=False
+        _process, (processes, _free_port(), errors.put, function, arguments), processes, join=False
     )
     try:
         while not context.join():
             pass
-    except multiprocessing.ProcessExitedException as error:
-        sys.exit(error.exit_code or 1)
+    except (
+        multiprocessing.ProcessExitedException,
+        multiprocessing.ProcessRaisedException,
+    ) as error:
+        if not errors.empty():
+            raise UserError(errors.get()) from None
+        if isinstance(error, multiprocessing.ProcessExitedException):
+            raise UserError(f"one of {processes} processes is gone ({error}): {AGAIN}") from None
+        raise
     finally:
         for process in context.processes:
             process.kill()  # after an interruption; else it has ended
 
 
 def _process(
-    rank: int, size: int, port: int, function: Callable[..., None], arguments: tuple[Any, ...]
+    rank: int,
+    size: int,
+    port: int,
+    tell: Callable[[str], None],
+    function: Callable[..., None],
+    arguments: tuple[Any, ...],
 ) -> None:
     os.environ |= {
         "RANK": str(rank),
         "LOCAL_RANK": str(rank),
         "WORLD_SIZE": str(size),
+        "LOCAL_WORLD_SIZE": str(size),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
     }
-    torch.set_num_threads(max(1, cpu_count() // size))
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(cores())
     # the process that has started this one ends it, and says why
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with(psutil.Process().parent(), lambda: None)
     try:
-        with _group():
-            function(*arguments)
-    except UserError as error:
-        sys.exit(f"facetell: {error}")
+        _together(function, arguments, tell)
+    except Exception as error:
+        if in_words(error) is None:
+            raise
+        sys.exit(1)
 
 
-@contextmanager
-def _group() -> Iterator[None]:
-    dist.init_process_group(backend(accelerator() or torch.device("cpu")))
+def _together(
+    function: Callable[..., None],
+    arguments: tuple[Any, ...],
+    tell: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Call ``function`` in a process group; ``tell`` gets the words of an error before the others
+    notice that this process is gone."""
     try:
-        yield
+        dist.init_process_group(backend(accelerator() or torch.device("cpu")), timeout=PATIENCE)
+        function(*arguments)
+    except Exception as error:
+        raised = UserError(_gone(error)) if _is_loss(error) else error
+        if (line := in_words(raised)) is not None:
+            tell(line)
+        raise raised from error.__cause__
     finally:
-        dist.destroy_process_group()
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def _is_loss(error: Exception) -> bool:
+    """Whether others did not answer; gloo raises plain errors that name its files."""
+    return isinstance(error, dist.DistError) or (
+        isinstance(error, RuntimeError) and "gloo" in str(error)
+    )
+
+
+def _gone(error: Exception) -> str:
+    return f"a process that shares the work is gone or not to be reached ({brief(error)}): {AGAIN}"
 
 
 def _free_port() -> int:

@@ -37,7 +37,7 @@ def device() -> torch.device:
     """
     found = accelerator()
     if found is not None and _together() and backend(found) == "gloo":
-        say_once(f"processes cannot train together on {found.type}: they do on the processor")
+        say_once(f"processes cannot work together on {found.type}: they do on the processor")
         found = None
     if found is None:
         torch.set_flush_denormal(True)

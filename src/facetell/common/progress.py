@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """How far long work has come, and how long it takes: a bar, and one line that says it in advance.
 
-Both are quiet where they would only be noise: a bar in a log file has a line every 30 s, and work
-of a few seconds is not announced.
+Both are quiet where they would only be noise: a bar in a log file has a line every 30 s, work of a
+few seconds is not announced, and of several processes that share the work the first one speaks.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -31,7 +32,7 @@ def progress(
         items,
         desc=what,
         total=total,
-        disable=not show,
+        disable=not (show and _speaks()),
         dynamic_ncols=terminal,
         ascii=not terminal,
         mininterval=0.2 if terminal else 30,
@@ -43,7 +44,13 @@ def progress(
 
 def to_stderr(line: str) -> None:
     """Print a line where progress goes, above a bar if there is one."""
-    tqdm.write(line, file=sys.stderr)
+    if _speaks():
+        tqdm.write(line, file=sys.stderr)
+
+
+def _speaks() -> bool:
+    """Of processes that share the work (see ``facetell.common.distributed``) only the first."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 class Estimate:

@@ -21,6 +21,7 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from facetell.common import distributed
 from facetell.common.labels import CLASSES, SPLITS
 from facetell.common.parallel import ALONE, CHUNK, in_processes, opened
 from facetell.common.progress import progress, worked
@@ -96,17 +97,28 @@ def sample(manifest: pd.DataFrame, images: int | None, seed: int) -> pd.DataFram
     return used.iloc[np.sort(places)]
 
 
-def measure(table: pd.DataFrame, packed: Mapping[str, Path], *, workers: int = 1) -> Measured:
+def measure(
+    table: pd.DataFrame,
+    packed: Mapping[str, Path],
+    *,
+    workers: int = 1,
+    world: distributed.World = distributed.ALONE,
+) -> Measured:
     """Look at the pixels of every row, as they are packed.
 
-    ``table`` has the columns ``NEEDED``; ``packed`` are the packed files by split.
+    Parameters
+    ----------
+    table : the columns ``NEEDED``.
+    packed : the packed files by split.
+    workers : processes beside this one.
+    world : processes that share the images, each with its own workers; each gets all results.
     """
     places = np.zeros(len(table), dtype=int)
     for split, path in packed.items():
         mine = (table["split"] == split).to_numpy()
         places[mine] = Packed(path).places(table.loc[mine, "id"])
     keys = list(zip(table["split"], places.tolist(), strict=True))
-    return _measured(table, keys, partial(_packed, dict(packed)), workers)
+    return _measured(table, keys, partial(_packed, dict(packed)), workers, world)
 
 
 def measure_files(
@@ -125,7 +137,8 @@ def measure_files(
     harmonise : what was done to all images when the manifest was made.
     """
     keys = table[list(TREATED)].to_dict("records")
-    return _measured(table, keys, partial(_treated, dict(files), harmonise or Treatment()), workers)
+    read = partial(_treated, dict(files), harmonise or Treatment())
+    return _measured(table, keys, read, workers, distributed.ALONE)
 
 
 def treated(row: Mapping[str, Any], files: Mapping[str, Path], everyone: Treatment) -> bytes:
@@ -144,18 +157,25 @@ def _treated(files: dict[str, Path], everyone: Treatment, row: dict[str, Any]) -
 
 
 def _measured(
-    table: pd.DataFrame, keys: list[Any], read: Callable[[Any], bytes], workers: int
+    table: pd.DataFrame,
+    keys: list[Any],
+    read: Callable[[Any], bytes],
+    workers: int,
+    world: distributed.World,
 ) -> Measured:
     """``read`` gives the bytes of the image of one of ``keys``, of which each row has one."""
     rows = list(zip(keys, table["label"], strict=True))
     chunks = [rows[at : at + CHUNK] for at in range(0, len(rows), CHUNK)]
     workers = 1 if len(rows) < ALONE else workers
-    results = in_processes(_measure, chunks, read, workers=workers)
+    mine, found = chunks[world.rank :: world.size], []
+    results = in_processes(_measure, mine, read, workers=workers)
+    for result in progress(results, "audit", len(mine)):
+        worked(len(result[0]) * world.size)
+        found.append(result)
     values, features = [], []
     sums = {name: np.zeros((FINE, FINE)) for name in CLASSES}
     counts = dict.fromkeys(CLASSES, 0)
-    for one, other, fine, seen in progress(results, "audit", len(chunks)):
-        worked(len(one))
+    for one, other, fine, seen in world.interleaved(found):
         values.append(one)
         features.append(other)
         for name in CLASSES:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import torch
 
+from facetell.common.distributed import ALONE, World
 from facetell.common.progress import progress, worked
 from facetell.evaluation.predictions import CONTROL
 from facetell.images.decoding import decode_inspected
@@ -39,13 +40,15 @@ def variant_margins(
     device: torch.device,
     *,
     workers: int = 0,
+    world: World = ALONE,
 ) -> dict[str, np.ndarray]:
     """Margins by variant, each float64 (N,), ``clean`` first: every image is decoded once, then
     perturbed in memory.
 
     ``variants`` take float RGB in [0, 1] (B, 3, S, S) on the device and the images' ids. Where the
     packed file has twins, a variant ``without_artefacts`` scores them instead of their
-    images: the same rendering, without what was planted.
+    images: the same rendering, without what was planted. The processes of ``world`` share the
+    batches, and each gets the margins of all.
 
     >>> from facetell.dataset.demo import packed_demo
     >>> from facetell.evaluation.perturbations import suite
@@ -57,30 +60,34 @@ def variant_margins(
     >>> list(variant_margins(detector, images, variants, torch.device("cpu")))
     ['clean', 'flip', 'without_artefacts']
     """
-    ids, parts, control = images.packed.ids, [], []
+    ids, parts = images.packed.ids, []
+    size = batch_size(device, images.size)
+    batches = scoring_batches(images, size, workers, world)
     total = len(images) * (1 + len(variants))
     with (
         evaluating(detector),
         torch.inference_mode(),
         progress(None, "scoring images x variants", total) as bar,
     ):
-        for indices, pixels, _ in scoring_batches(images, batch_size(device, images.size), workers):
+        for indices, pixels, _ in batches:
             clean = to_unit(pixels, device)
             names = [ids[index] for index in indices.tolist()]
             rows = [margin_of(detector, clean)]
-            bar.update(len(names))
+            bar.update(len(names) * world.size)
             for perturb in variants.values():
                 # an accelerator still computes the last variant while the next one is perturbed
                 rows.append(margin_of(detector, perturb(clean, names)))
-                bar.update(len(names))
-            parts.append(to_numpy(torch.stack(rows)))
+                bar.update(len(names) * world.size)
+            margins = to_numpy(torch.stack(rows))
             twins = [images.packed.twin(index) for index in indices.tolist()]
-            control.append(_with_twins(detector, images.size, parts[-1][0], twins, device))
-            worked(len(names))
-    scores = dict(zip(("clean", *variants), np.concatenate(parts, axis=1), strict=True))
-    if any(part is not None for part in control):
+            parts.append((margins, _with_twins(detector, images.size, margins[0], twins, device)))
+            worked(len(names) * world.size)
+    parts = world.interleaved(parts)
+    by_variant = np.concatenate([margins for margins, _ in parts], axis=1)
+    scores = dict(zip(("clean", *variants), by_variant, strict=True))
+    if any(control is not None for _, control in parts):
         scores[CONTROL] = np.concatenate(
-            [parts[at][0] if part is None else part for at, part in enumerate(control)]
+            [margins[0] if control is None else control for margins, control in parts]
         )
     return scores
 

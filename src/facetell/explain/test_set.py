@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from facetell.common.distributed import ALONE, World
 from facetell.common.errors import UserError
 from facetell.explain.engine import defined_methods
 from facetell.explain.subject import device_of
@@ -31,6 +32,7 @@ class TestSet:
     frame : how the faces lie, see ``facetell.explain.survey.regions.FRAMES``; None if unknown.
     resamples : of the bootstrap behind every interval.
     seed : of everything that is drawn.
+    world : the processes that share the work.
 
     Raises
     ------
@@ -48,6 +50,7 @@ class TestSet:
     frame: str | None = None
     resamples: int
     seed: int
+    world: World = ALONE
 
     def __post_init__(self) -> None:
         margins = [self.margins]

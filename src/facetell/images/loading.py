@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import torch
-from torch.utils.data import DataLoader, Dataset, Subset, get_worker_info
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from facetell.common.distributed import ALONE, World
 from facetell.common.machine import memory_format, pins_memory
@@ -157,11 +157,10 @@ def training_batches(
 def scoring_batches(
     images: Images, batch_size: int, workers: int = 0, world: World = ALONE
 ) -> DataLoader:
-    """Every image once, in the order of the packed file; with several processes, every nth."""
-    mine: Dataset = images
-    if world.size > 1:
-        mine = Subset(images, range(world.rank, len(images), world.size))
-    return DataLoader(mine, batch_size=batch_size, num_workers=workers)
+    """Every image once, in the order of the packed file; with n processes, every nth batch."""
+    every = list(range(len(images)))
+    batches = [every[at : at + batch_size] for at in range(0, len(every), batch_size)]
+    return DataLoader(images, batch_sampler=batches[world.rank :: world.size], num_workers=workers)
 
 
 def to_unit(batch: torch.Tensor, device: torch.device) -> torch.Tensor:

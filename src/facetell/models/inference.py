@@ -27,7 +27,7 @@ def margins(
 ) -> np.ndarray:
     """Margins of all images in their order, float64 (N,); the detector's mode is restored.
 
-    The processes of ``world`` share the images, and each gets the margins of all.
+    The processes of ``world`` share the batches, and each gets the margins of all.
 
     >>> from facetell.dataset.demo import packed_demo
     >>> from facetell.models import build
@@ -41,7 +41,7 @@ def margins(
         for _, pixels, _ in scoring_batches(images, BATCH, workers, world):
             parts.append(to_numpy(margin_of(detector, to_unit(pixels, device), dtype)))
             worked(len(pixels) * world.size)
-    return np.array(world.interleaved(np.concatenate(parts).tolist() if parts else []))
+    return np.concatenate([np.zeros(0), *world.interleaved(parts)])
 
 
 def margin_of(

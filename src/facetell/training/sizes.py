@@ -24,7 +24,7 @@ def check_sets(train_set: Packed, valid_set: Packed, processes: int = 1) -> None
     >>> sets = packed_demo("demo")
     >>> check_sets(sets["train"], sets["valid"], processes=17)
     Traceback (most recent call last):
-    facetell.common.errors.UserError: train.processes: 17 cannot share 16 training images; ...
+    facetell.common.errors.UserError: processes: 17 cannot share 16 training images; ...
     """
     for name, part in (("training", train_set), ("validation", valid_set)):
         present = set(part.labels.tolist())
@@ -36,7 +36,7 @@ def check_sets(train_set: Packed, valid_set: Packed, processes: int = 1) -> None
                 )
     if processes > len(train_set):
         raise UserError(
-            f"train.processes: {processes} cannot share {len(train_set)} training images; lower it"
+            f"processes: {processes} cannot share {len(train_set)} training images; lower it"
         )
 
 

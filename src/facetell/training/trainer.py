@@ -90,13 +90,13 @@ def train(job: Job, *, state: Path, engine: Engine = PROCESSOR, say: Say = to_st
         torch.manual_seed(job.seed)
         trainer = Trainer(job, engine, world=world, say=say)
         history, checkpoint = trainer.history, Checkpoint(state, owner_of(job, trainer.dtype))
-        if saved := checkpoint.load(say):
+        if saved := _furthest(checkpoint.load(say), world):
             trainer.load_state_dict(saved)
             say(f"{job.title}: going on after epoch {history.epoch}")
         updates = recipe.epochs * trainer.steps
         with (
-            estimating(trainer.in_words(), trainer.left(), show=world.first, say=say),
-            progress(None, f"training {job.title}", updates, show=world.first) as bar,
+            estimating(trainer.in_words(), trainer.left(), say=say),
+            progress(None, f"training {job.title}", updates) as bar,
         ):
             bar.update(history.epoch * trainer.steps)
             while not trainer.finished:
@@ -106,6 +106,12 @@ def train(job: Job, *, state: Path, engine: Engine = PROCESSOR, say: Say = to_st
         if history.epoch < recipe.epochs:
             say(f"{job.title}: the learning rate fell below {recipe.stop_below:g}, training ended")
         return trainer.result()
+
+
+def _furthest(state: State | None, world: World) -> State | None:
+    """The state of whichever process has most epochs: those of other machines may have none."""
+    epochs = world.interleaved([state["epoch"] if state else 0])
+    return world.agreed(state, of=epochs.index(max(epochs)))
 
 
 def _line(job: Job, row: dict[str, float], seconds: float) -> str:

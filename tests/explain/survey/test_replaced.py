@@ -87,6 +87,7 @@ def test_a_map_that_finds_what_was_replaced_is_told_from_those_that_do_not(teste
 
     monkeypatch.setattr(module, "explain", made)
     monkeypatch.setattr(module, "believable", lambda seen: seen.maps)
+    monkeypatch.setattr(module, "BATCH", 100)  # all at once
     table = replaced_regions(tested, methods=("saliency",), most=100).set_index("method")
     assert table.loc["truth", "difference_low"] > 0
     assert table.loc["truth", "p"] < 0.01

@@ -91,29 +91,29 @@ def _shared(method: str) -> bool:
 
 def kept_maps(tested: TestSet, rows: Sequence[int], chosen: Recommended) -> KeptMaps:
     """Both maps of some test images; what a map's own status warns of is all zero."""
-    parts: dict[str, list[np.ndarray]] = {"saliency": [], "relevance": []}
-    scales: dict[str, list[np.ndarray]] = {"saliency": [], "relevance": []}
     rows = list(rows)
-    starts = range(0, len(rows), BATCH)
-    for start in progress(starts, "maps to look at"):
-        batch = tested.batch(rows[start : start + BATCH])
+    parts = [rows[at : at + BATCH] for at in range(0, len(rows), BATCH)]
+
+    def look(part: list[int]) -> list[np.ndarray]:
         seen = explain(
-            tested.detector, batch, methods=(chosen.method,), layers=chosen.layer, seed=tested.seed
+            tested.detector,
+            tested.batch(part),
+            methods=(chosen.method,),
+            layers=chosen.layer,
+            seed=tested.seed,
         )
-        maps = {
-            "saliency": seen.saliency,
-            "relevance": believable(seen)[chosen.method][chosen.layer],
-        }
-        for name, values in maps.items():
-            cells, ends = _bytes(_small(values))
-            parts[name].append(cells)
-            scales[name].append(ends)
-        worked(len(batch))
-    joined = {name: np.concatenate(cells) for name, cells in parts.items()}
-    return KeptMaps(
-        tested.ids(rows), joined["saliency"], joined["relevance"],
-        {name: np.concatenate(ends) for name, ends in scales.items()}, chosen,
-    )  # fmt: skip
+        relevance = believable(seen)[chosen.method][chosen.layer]
+        return [*_bytes(_small(seen.saliency)), *_bytes(_small(relevance))]
+
+    found = []
+    for one in progress(tested.world.dealt(look, parts), "maps to look at", len(parts)):
+        found.append(one)
+        worked(len(one[0]))
+    saliency, saliency_ends, relevance, relevance_ends = map(
+        np.concatenate, zip(*found, strict=True)
+    )
+    ends = {"saliency": saliency_ends, "relevance": relevance_ends}
+    return KeptMaps(tested.ids(rows), saliency, relevance, ends, chosen)
 
 
 def _small(maps: np.ndarray) -> np.ndarray:

@@ -19,13 +19,13 @@ from facetell.explain.maps import believable, enlarge
 from facetell.explain.registry import cost
 from facetell.explain.survey.regions import REGIONS, labels
 from facetell.explain.test_set import TestSet
-from facetell.explain.trust.image_means import ImageMeans
+from facetell.explain.trust.image_means import ImageMeans, Key
 from facetell.explain.trust.planted import LEAST
 from facetell.metrics.simultaneous import Means
 
 ORGANS = ("left_eye", "right_eye", "nose", "mouth")  # as ciplab's manifest names them
 FRAME = "ffhq"  # whose outlines fit photos of single faces; roughly, where they are not aligned
-BATCH = 32
+BATCH = 8  # few images of many maps: processes share them
 
 
 def organs(size: int) -> dict[str, np.ndarray]:
@@ -102,12 +102,20 @@ def replaced_regions(tested: TestSet, *, methods: Sequence[str], most: int) -> p
     means = ImageMeans(("method", "layer"), resamples=tested.resamples, seed=tested.seed)
     names, size = tested.manifest["regions"], tested.images.size
     parts = [rows[at : at + BATCH] for at in range(0, len(rows), BATCH)]
-    for part in progress(parts, "replaced regions") if parts else ():
+
+    def look(part: list[int]) -> dict[Key, dict[str, np.ndarray]]:
         seen = explain(tested.detector, tested.batch(part), methods=methods, seed=tested.seed)
-        for method, by_layer in believable(seen).items():
-            for layer, maps in by_layer.items():
-                found = densities(enlarge(maps, size), names.iloc[part].tolist())
-                means.add((method, layer), found, tested.persons[part].tolist())
+        return {
+            (method, layer): densities(enlarge(maps, size), names.iloc[part].tolist())
+            for method, by_layer in believable(seen).items()
+            for layer, maps in by_layer.items()
+        }
+
+    looked = tested.world.dealt(look, parts)
+    if parts:
+        looked = progress(looked, "replaced regions", len(parts))
+    for part, found in zip(parts, looked, strict=True):
+        means.add_all(found, tested.persons[part].tolist())
         worked(cost(methods) * len(part))
     keys = list(means)
     if not keys:

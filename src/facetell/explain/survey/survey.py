@@ -19,7 +19,7 @@ from facetell.explain.survey.class_means import ClassMeans, Labellings
 from facetell.explain.survey.examples import CAM, GROUPS, Example, examples
 from facetell.explain.survey.regions import RegionShares
 from facetell.explain.test_set import TestSet
-from facetell.images.loading import scoring_batches, to_unit
+from facetell.images.loading import to_unit
 from facetell.models.detector import Detector
 
 BATCH = 32
@@ -65,9 +65,18 @@ def survey(tested: TestSet, *, per_group: int, permutations: int) -> Survey:
     Relevance by region is what speaks for an image's own class.
     """
     found = _empty(tested, per_group, permutations)
-    for indices, pixels, _ in progress(scoring_batches(tested.images, BATCH), "explaining"):
-        rows, batch = indices.tolist(), to_unit(pixels, tested.device)
-        seen = explain(tested.detector, batch, methods=(CAM,), layers=found.layer, seed=tested.seed)
+
+    def look(rows: list[int]) -> tuple[torch.Tensor, Explanation]:
+        pixels = torch.stack([tested.images[row][1] for row in rows])
+        batch = to_unit(pixels, tested.device)
+        return pixels, explain(
+            tested.detector, batch, methods=(CAM,), layers=found.layer, seed=tested.seed
+        )
+
+    every = list(range(len(tested.images)))
+    parts = [every[at : at + BATCH] for at in range(0, len(every), BATCH)]
+    looked = progress(tested.world.dealt(look, parts), "explaining", len(parts))
+    for rows, (pixels, seen) in zip(parts, looked, strict=True):
         maps = {"saliency": {INPUT: seen.saliency}, CAM: {found.layer: seen.maps[CAM][found.layer]}}
         for name, means in found.means.items():
             means.add(next(iter(maps[name].values())), rows)

@@ -62,6 +62,13 @@ class ImageMeans:
         for name, given in values.items():
             rows.values[name].append(np.asarray(given, dtype=np.float64))
 
+    def add_all(
+        self, found: Mapping[Key, Mapping[str, np.ndarray]], persons: Sequence[Any]
+    ) -> None:
+        """Take the numbers of a batch of several keys, as ``add`` does of one."""
+        for key, values in found.items():
+            self.add(key, values, persons)
+
     def __iter__(self) -> Iterator[Key]:
         """The keys in order of arrival."""
         return iter(self._rows)

@@ -75,10 +75,25 @@ class Leaderboard:
         ------
         UserError : as ``scores``, or there is no other person in the pool.
         """
+        self.take(self.scored(maps, masks, ids, persons, source=source, fakes=fakes), persons)
+
+    def scored(
+        self,
+        maps: Mapping[str, Mapping[str, np.ndarray]],
+        masks: np.ndarray,
+        ids: Sequence[Any],
+        persons: Sequence[Any],
+        *,
+        source: str,
+        fakes: str,
+    ) -> dict[Key, dict[str, np.ndarray]]:
+        """The numbers (B,) by key of what ``add`` is given, which ``take`` enters: so that other
+        processes can make them."""
         masks = _checked(masks)
         drawn = np.stack([self.others_of(*pair) for pair in zip(ids, persons, strict=True)])
         every = np.concatenate([masks[:, None], self._pool[drawn]], axis=1)
         wide = np.concatenate([near(masks)[:, None], self._pool_near[drawn]], axis=1)
+        rows: dict[Key, dict[str, np.ndarray]] = {}
         for method, layers in maps.items():
             for layer, values in layers.items():
                 scored = scores(values, every, wide)
@@ -87,7 +102,12 @@ class Leaderboard:
                     elsewhere = scored[name][:, 1:].mean(axis=1)
                     row[f"{name}_elsewhere"] = elsewhere
                     row[f"{name}_excess"] = row[name] - elsewhere
-                self._means.add((source, fakes, method, layer), row, persons)
+                rows[source, fakes, method, layer] = row
+        return rows
+
+    def take(self, found: Mapping[Key, Mapping[str, np.ndarray]], persons: Sequence[Any]) -> None:
+        """Enter the numbers of a batch, as ``scored`` gives them."""
+        self._means.add_all(found, persons)
 
     def table(self) -> pd.DataFrame:
         """One row per source, kind of fakes, method and layer: ``n``, ``persons``, and with 95%

@@ -17,6 +17,7 @@ from facetell.explain.maps import INPUT, believable
 from facetell.explain.registry import METHODS, cost
 from facetell.explain.test_set import TestSet
 from facetell.explain.trust.choice import Choice, choose
+from facetell.explain.trust.image_means import Key
 from facetell.explain.trust.leaderboard import Leaderboard
 from facetell.explain.trust.planted import LEAST, baselines, gated, model_gate
 from facetell.explain.trust.sanity import cascade, stages
@@ -24,7 +25,7 @@ from facetell.explain.trust.verdict import Verdict, judge
 from facetell.models.detector import Detector
 
 KINDS = ("single", "several", "altered")  # of fakes: artefacts planted, or pixels of a user's mask
-BATCH = 32
+BATCH = 8  # few images of many maps: processes share them
 OTHERS = 4  # masks of other persons' fakes that say what a map gets for nothing
 
 
@@ -203,18 +204,28 @@ def _leaderboard(
         np.stack(list(masks.values())), tested.persons[chosen].tolist(),
         others=OTHERS, resamples=tested.resamples, seed=tested.seed,
     )  # fmt: skip
-    titles: dict[str, str] = {}
-    parts = [chosen[at : at + BATCH] for at in range(0, len(chosen), BATCH)]
-    for rows in progress(parts, f"masks of fakes, {kind}"):
+
+    def look(rows: list[int]) -> tuple[dict[Key, dict[str, np.ndarray]], dict[str, str]]:
         batch, ids = tested.batch(rows), tested.ids(rows)
         known = np.stack([masks[i] for i in rows]), ids, tested.persons[rows].tolist()
+        blind = baselines(batch.cpu().numpy(), ids, seed=tested.seed)
+        maps = {"baseline": {name: {INPUT: values} for name, values in blind.items()}}
+        titles: dict[str, str] = {}
         for source, network in networks.items():
             explanation = explain(network, batch, methods=methods, seed=tested.seed)
-            board.add(believable(explanation), *known, source=source, fakes=kind)
+            maps[source] = believable(explanation)
             titles |= explanation.titles
-        blind = baselines(batch.cpu().numpy(), ids, seed=tested.seed)
-        alone = {name: {INPUT: values} for name, values in blind.items()}
-        board.add(alone, *known, source="baseline", fakes=kind)
+        found: dict[Key, dict[str, np.ndarray]] = {}
+        for source in (*networks, "baseline"):
+            found |= board.scored(maps[source], *known, source=source, fakes=kind)
+        return found, titles
+
+    titles: dict[str, str] = {}
+    parts = [chosen[at : at + BATCH] for at in range(0, len(chosen), BATCH)]
+    looked = progress(tested.world.dealt(look, parts), f"masks of fakes, {kind}", len(parts))
+    for rows, (found, names) in zip(parts, looked, strict=True):
+        board.take(found, tested.persons[rows].tolist())
+        titles |= names
         worked(len(networks) * cost(methods) * len(rows))
     return board, titles
 

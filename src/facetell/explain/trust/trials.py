@@ -3,9 +3,9 @@
 sample of fakes, and how far these agree with planted truth where it is known."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from facetell.explain.registry import METHODS, cost
 from facetell.explain.test_set import TestSet
 from facetell.explain.trust import faithfulness
 from facetell.explain.trust.agreement import agreements
-from facetell.explain.trust.image_means import ImageMeans
+from facetell.explain.trust.image_means import ImageMeans, Key
 from facetell.explain.trust.planted import METRIC
 from facetell.explain.trust.planted_benchmark import PlantedBenchmark
 from facetell.explain.trust.sanity import cascade, compare, stages
@@ -29,9 +29,11 @@ from facetell.explain.trust.stability import max_sensitivity, under_change
 from facetell.models.detector import Detector
 
 Name = tuple[str, str]  # method, layer
+Numbers = dict[Key, dict[str, np.ndarray]]  # of some images, each (B,), by what they are of
 RANDOM = ("random order", "")  # the zero level of faithfulness
 BLUR = 2.0  # px: the UIUC report's stronger one
 SMALLEST = 4  # cells on a side of a map that is put to trial
+PARTS = 16  # of the sample, at most: processes share them
 _STABLE = 3  # times that all maps are made to see what a blur changes, beside the draws of noise
 PREFERRED = ("several", "single", "altered")  # fakes that are tried: the first kind with a board
 
@@ -103,15 +105,23 @@ def trials(
     rows = rows[: settings.images]
     if len(rows) < 2:
         return None
-    sample = _Sample(tested, rows, methods, settings)
-    faithful = sample.faithfulness()
+    layers = spread_layers(tested.detector, tested.batch(rows[:1]), settings.depths, least=SMALLEST)
+    parts = [
+        _Sample(tested, part.tolist(), methods, layers, settings)
+        for part in np.array_split(rows, min(PARTS, len(rows)))
+    ]
+    faithful, stable = (_means(tested, "method", "layer") for _ in range(2))
+    units = _orders(methods, settings) * settings.faithful
+    _gather(faithful, parts, _Sample.faithfulness, "faithfulness", units)
+    units = (_STABLE + settings.draws) * cost(methods)
+    _gather(stable, parts, _Sample.stability, "stability", units)
     truth = planted.boards[kind].values(METRIC, source="trained", fakes=kind) if kind else None
     return Trials(
         len(rows),
         faithful.table(),
-        sample.stability().table(),
-        sample.sanity().table(),
-        sample.agreement(faithful, truth),
+        stable.table(),
+        _sanity(parts).table(),
+        _agreement(tested, faithful, truth),
     )
 
 
@@ -138,6 +148,65 @@ def _orders(methods: Sequence[str], settings: TrialSettings) -> int:
     return 1 + sum(settings.depths if METHODS[name].of_layers else 1 for name in methods)
 
 
+def _means(tested: TestSet, *columns: str) -> ImageMeans:
+    """An empty table with these columns in its keys."""
+    return ImageMeans(columns, resamples=tested.resamples, seed=tested.seed)
+
+
+def _gather(
+    means: ImageMeans,
+    parts: Sequence["_Sample"],
+    look: Callable[["_Sample"], Numbers],
+    what: str,
+    units: float,
+) -> None:
+    """Add what ``look`` finds of every part, which takes so many ``units`` an image, to ``means``;
+    processes share the parts."""
+    looked = progress(parts[0].tested.world.dealt(look, parts), what, len(parts))
+    for part, found in zip(parts, looked, strict=True):
+        means.add_all(found, part.persons)
+        worked(units * len(part.rows))
+
+
+def _sanity(parts: Sequence["_Sample"]) -> ImageMeans:
+    """How alike the maps are after ever more of the network was drawn anew."""
+    tested, methods, settings = parts[0].tested, parts[0].methods, parts[0].settings
+    names = stages(tested.detector)
+    count = min(settings.stops, len(names))
+    stops = [names[int(at)] for at in np.unique(np.linspace(0, len(names) - 1, count).round())]
+    means = _means(tested, "method", "layer", "part")
+    for stage, network in cascade(tested.detector, stops=stops, seed=tested.seed):
+        assert isinstance(network, Detector)
+        look = partial(_Sample.likeness, network=network.eval(), stage=stage)
+        _gather(means, parts, look, f"sanity: {stage}", cost(methods))
+    return means
+
+
+def _agreement(
+    tested: TestSet, faithful: ImageMeans, truth: tuple[list[Name], np.ndarray, list[str]] | None
+) -> pd.DataFrame:
+    """Kendall's tau of every measure with planted truth, over the maps that both know."""
+    if truth is None:
+        return pd.DataFrame()
+    known, values, theirs = truth
+    both = [name for name in faithful if name in known]
+    if len(both) < 2:  # no ranking
+        return pd.DataFrame()
+    measures = {
+        measure: np.stack([faithful.values(name)[measure] for name in both], axis=1)
+        for measure in faithful.values(both[0])
+    }
+    return agreements(
+        measures,
+        values[:, [known.index(name) for name in both]],
+        faithful.persons(both[0]),
+        theirs,
+        higher_is_better=faithfulness.HIGHER_IS_BETTER,
+        resamples=tested.resamples,
+        seed=tested.seed,
+    )
+
+
 @dataclass(frozen=True)
 class _Sample:
     """Some images of a test set, and the maps that are put to trial on them."""
@@ -145,6 +214,7 @@ class _Sample:
     tested: TestSet
     rows: Sequence[int]
     methods: Sequence[str]
+    layers: Sequence[str]
     settings: TrialSettings
 
     @cached_property
@@ -158,10 +228,6 @@ class _Sample:
     @cached_property
     def persons(self) -> list[str]:
         return self.tested.persons[self.rows].tolist()
-
-    @cached_property
-    def layers(self) -> list[str]:
-        return spread_layers(self.tested.detector, self.batch, self.settings.depths, least=SMALLEST)
 
     @cached_property
     def before(self) -> dict[Name, np.ndarray]:
@@ -185,28 +251,24 @@ class _Sample:
         with torch.no_grad():
             return self.tested.detector.margin(images)
 
-    def means(self, *columns: str) -> ImageMeans:
-        """An empty table with these columns in its keys."""
-        return ImageMeans(columns, resamples=self.tested.resamples, seed=self.tested.seed)
-
-    def faithfulness(self) -> ImageMeans:
+    def faithfulness(self) -> Numbers:
+        """The measures of every map, and of a random order."""
         size, seed = self.batch.shape[-1], self.tested.seed
         ranks = {
             name: faithfulness.ranking(enlarge(maps, size), self.ids, seed=seed)
             for name, maps in self.before.items()
         }
         ranks[RANDOM] = faithfulness.random_order(self.ids, size, seed=seed)
-        means = self.means("method", "layer")
-        for name, order in progress(ranks.items(), "faithfulness"):
-            measured = faithfulness.measure(
+        return {
+            name: faithfulness.measure(
                 self.score, self.batch, order, self.ids,
                 steps=self.settings.steps, fractions=self.settings.fractions, seed=seed,
-            )  # fmt: skip
-            means.add(name, measured, self.persons)
-            worked(self.settings.faithful * len(self.ids))
-        return means
+            )
+            for name, order in ranks.items()
+        }  # fmt: skip
 
-    def stability(self) -> ImageMeans:
+    def stability(self) -> Numbers:
+        """How far every map changes under noise and under blur, and the margin under blur."""
         sensitive = max_sensitivity(
             self.maps, self.batch, self.ids, draws=self.settings.draws, seed=self.tested.seed
         )
@@ -214,48 +276,20 @@ class _Sample:
         changed, scores = under_change(
             self.maps, self.score, self.batch, blurred, self.tested.threshold
         )
-        worked((_STABLE + self.settings.draws) * cost(self.methods) * len(self.ids))
-        means = self.means("method", "layer")
-        for name, values in changed.items():
-            row = {"max_sensitivity": sensitive[name], "blur_change": values["change"]}
-            row |= {"blur_spearman": values["spearman"], "margin_change": scores["margin_change"]}
-            means.add(name, row | {"flipped": scores["flipped"]}, self.persons)
-        return means
-
-    def sanity(self) -> ImageMeans:
-        detector, seed = self.tested.detector, self.tested.seed
-        parts = stages(detector)
-        count = min(self.settings.stops, len(parts))
-        stops = [parts[int(at)] for at in np.unique(np.linspace(0, len(parts) - 1, count).round())]
-        means = self.means("method", "layer", "part")
-        anew = cascade(detector, stops=stops, seed=seed)
-        for part, network in progress(anew, "sanity", len(stops)):
-            assert isinstance(network, Detector)
-            for name, maps in self.maps(self.batch, network.eval()).items():
-                means.add((*name, part), compare(self.before[name], maps), self.persons)
-            worked(cost(self.methods) * len(self.ids))
-        return means
-
-    def agreement(
-        self, faithful: ImageMeans, truth: tuple[list[Name], np.ndarray, list[str]] | None
-    ) -> pd.DataFrame:
-        """Kendall's tau of every measure with planted truth, over the maps that both know."""
-        if truth is None:
-            return pd.DataFrame()
-        known, values, theirs = truth
-        both = [name for name in self.before if name in known]
-        if len(both) < 2:  # no ranking
-            return pd.DataFrame()
-        measures = {
-            measure: np.stack([faithful.values(name)[measure] for name in both], axis=1)
-            for measure in faithful.values(both[0])
+        margins = {name: scores[name] for name in ("margin_change", "flipped")}
+        return {
+            name: {
+                "max_sensitivity": sensitive[name],
+                "blur_change": values["change"],
+                "blur_spearman": values["spearman"],
+            }
+            | margins
+            for name, values in changed.items()
         }
-        return agreements(
-            measures,
-            values[:, [known.index(name) for name in both]],
-            self.persons,
-            theirs,
-            higher_is_better=faithfulness.HIGHER_IS_BETTER,
-            resamples=self.tested.resamples,
-            seed=self.tested.seed,
-        )
+
+    def likeness(self, *, network: Detector, stage: str) -> Numbers:
+        """How alike every map is to that of another network, of which ``stage`` is noted."""
+        return {
+            (*name, stage): compare(self.before[name], maps)
+            for name, maps in self.maps(self.batch, network).items()
+        }

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every figure of one explained detector, one after the other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+import matplotlib.pyplot as plt
+import torch
 from matplotlib.figure import Figure
 from scipy.special import expit
 
@@ -11,7 +14,7 @@ from facetell.explain.activation.channels import top_channels
 from facetell.explain.activation.maximise import Ascent, Channel, Target, maximise
 from facetell.explain.layers import spread_layers
 from facetell.explain.registry import METHODS
-from facetell.explain.survey.examples import CAM, blurred_copies, by_methods
+from facetell.explain.survey.examples import CAM, Example, blurred_copies, by_methods
 from facetell.explain.survey.survey import Survey
 from facetell.explain.test_set import TestSet
 from facetell.report.figures.activations import activations, maximised
@@ -56,27 +59,42 @@ class Shown:
 
 
 def figures(tested: TestSet, seen: Survey, shown: Shown) -> Named:
-    """Names and figures, each made when it is asked for: none is kept while the next is drawn."""
+    """Names and figures, each made when it is asked for: none is kept while the next is drawn.
+
+    The processes of ``tested.world`` share them, and each gets all.
+    """
+
+    def make(name: str) -> Figure:
+        figure = plan[name]()
+        plt.close(figure)  # it is drawn where it is written
+        return figure
+
+    plan = _plan(tested, seen, shown)
+    yield from zip(plan, tested.world.dealt(make, list(plan)), strict=True)
+
+
+def _plan(tested: TestSet, seen: Survey, shown: Shown) -> dict[str, Callable[[], Figure]]:
+    """How each figure is made, by name."""
     verdict = f"verdict: fake from P(fake) = {expit(tested.threshold):.2f} on"
     about = f"{shown.about}\n{verdict}"
-    yield "saliency", saliency_pairs(seen.examples, f"Saliency: {about}")
-    yield (
-        "gradcam",
-        gradcam_pairs(seen.examples, CAM, seen.layer, f"Grad-CAM at {seen.layer}: {about}"),
-    )
+    plan: dict[str, Callable[[], Figure]] = {
+        "saliency": lambda: saliency_pairs(seen.examples, f"Saliency: {about}"),
+        "gradcam": lambda: gradcam_pairs(
+            seen.examples, CAM, seen.layer, f"Grad-CAM at {seen.layer}: {about}"
+        ),
+    }
     if seen.means:
-        yield "class_means", class_means(_means(seen), f"Class means: {shown.about}")
-    if seen.regions is not None:
-        yield "regions", regions(seen.regions.table(), f"Where {shown.about} looks")
+        plan["class_means"] = lambda: class_means(_means(seen), f"Class means: {shown.about}")
+    if (found := seen.regions) is not None:
+        plan["regions"] = lambda: regions(found.table(), f"Where {shown.about} looks")
     for class_, example in seen.first_of_each_class().items():
-        states = blurred_copies(tested, example)
         title = f"Grad-CAM at every layer: {about}"
-        yield f"layers_{class_}", every_layer(states, CAM, title, one_scale=False)
+        plan[f"layers_{class_}"] = partial(_every_layer, tested, example, title)
     if seen.examples:
-        one = by_methods(tested, seen.examples[0], shown.methods, seen.layer)
-        title = f"Methods at {seen.layer}: {about}"
-        yield "methods", methods_side_by_side([one], seen.layer, title)
-        yield from _activation(tested, seen, shown)
+        plan["methods"] = lambda: _methods(tested, seen, shown, f"Methods at {seen.layer}: {about}")
+        plan["maximised"] = lambda: _maximised(tested, seen, shown)
+        plan["activations"] = lambda: _activations(tested, seen, shown)
+    return plan
 
 
 def _means(seen: Survey) -> list[Means]:
@@ -85,21 +103,37 @@ def _means(seen: Survey) -> list[Means]:
     return [Means.of(titles[name], own, signed=name == CAM) for name, own in seen.means.items()]
 
 
-def _activation(tested: TestSet, seen: Survey, shown: Shown) -> Named:
-    """Channels of one fake and one real image, and what raises logits and channels most.
+def _every_layer(tested: TestSet, example: Example, title: str) -> Figure:
+    return every_layer(blurred_copies(tested, example), CAM, title, one_scale=False)
+
+
+def _methods(tested: TestSet, seen: Survey, shown: Shown, title: str) -> Figure:
+    one = by_methods(tested, seen.examples[0], shown.methods, seen.layer)
+    return methods_side_by_side([one], seen.layer, title)
+
+
+def _image(tested: TestSet, example: Example) -> torch.Tensor:
+    return tested.batch([tested.row(example.name)])
+
+
+def _activations(tested: TestSet, seen: Survey, shown: Shown) -> Figure:
+    """Channels of one fake and one real image."""
+    detector, pairs = tested.detector, []
+    for example in seen.first_of_each_class().values():
+        image = _image(tested, example)
+        names = spread_layers(detector, image, shown.layers)
+        pairs.append((example, [top_channels(detector, image, n, shown.channels) for n in names]))
+    return activations(pairs, f"Most active channels: {shown.about}")
+
+
+def _maximised(tested: TestSet, seen: Survey, shown: Shown) -> Figure:
+    """What raises logits and channels most.
 
     Of the layer that the network recommends, the channels are maximised that are most active in
     the first image.
     """
-    detector = tested.detector
-    pairs = []
-    for example in seen.first_of_each_class().values():
-        image = tested.batch([tested.row(example.name)])
-        names = spread_layers(detector, image, shown.layers)
-        pairs.append((example, [top_channels(detector, image, n, shown.channels) for n in names]))
-    yield "activations", activations(pairs, f"Most active channels: {shown.about}")
-    image = tested.batch([tested.row(pairs[0][0].name)])
-    top = top_channels(detector, image, "default", shown.channels)
+    detector, first = tested.detector, next(iter(seen.first_of_each_class().values()))
+    top = top_channels(detector, _image(tested, first), "default", shown.channels)
     targets: dict[str, Target] = {"fake": "fake", "real": "real"}
     targets |= {
         f"channel {index} of {top.layer}": Channel(top.layer, index)
@@ -110,4 +144,4 @@ def _activation(tested: TestSet, seen: Survey, shown: Shown) -> Named:
         detector, tested.images.size, list(targets.values()), ascent=ascent, seed=tested.seed
     )
     title = f"What {shown.model} responds to most"
-    yield "maximised", maximised(found, targets, ascent, tested.seed, title)
+    return maximised(found, targets, ascent, tested.seed, title)

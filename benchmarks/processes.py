@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much faster the stages predict and explain are by several processes than by one.
+
+Run: python -m benchmarks.processes [--model resnet50] [--images 256] [--size 96] [--processes 2]
+Both stages run as a user runs them, their start and the figures included, on rendered faces and
+with random weights, of which the time does not depend. Each process has one thread. One and several
+processes run in turns; the fastest round of each counts. What they write must be the same.
+"""
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+import torch
+import yaml
+
+from benchmarks.workspace import packed, stage, workspace
+from facetell.models import build
+from facetell.models.detector import Card, Detector, save
+from facetell.models.preprocessing import HALF
+from pipeline import compose, paths
+
+STAGES = ("predict", "explain")
+CALLED_FAKE = -1e9  # a threshold: explain puts maps to trial on fakes that are called so
+
+
+def prepared(home: Path, model: str, images: int, size: int) -> Path:
+    """A workspace with packed faces and a network that has learnt nothing."""
+    parameters = home / "params.yaml"
+    few = [f"data.fetch.{key}=20" for key in ("train", "valid")]
+    compose.compose(
+        parameters,
+        [
+            f"model={model}",
+            f"data.image_size={size}",
+            f"data.fetch.test={images}",
+            "data.fetch.singles_per_kind=1",
+            *few,
+        ],
+    )
+    packed(workspace(home))
+    torch.manual_seed(0)
+    card = Card(
+        network=model,
+        width=1.0,
+        image_size=size,
+        mean=HALF,
+        std=HALF,
+        threshold=CALLED_FAKE,
+        data="",
+    )
+    save(Detector(build(model, image_size=size), HALF, HALF), card, home / paths.weights(model))
+    return home
+
+
+def seconds(home: Path, name: str, model: str, processes: int) -> float:
+    """Of a stage by so many processes."""
+    parameters = home / "params.yaml"
+    settings = yaml.safe_load(parameters.read_text(encoding="utf-8"))
+    text = yaml.safe_dump(settings | {"processes": processes}, sort_keys=False)
+    parameters.write_text(text, encoding="utf-8")
+    return stage(home, name, model)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="resnet50")
+    parser.add_argument("--images", type=int, default=256)
+    parser.add_argument("--size", type=int, default=96, help="px")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=1)
+    options = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    written = {"predict": paths.predictions, "explain": paths.explained}
+    print(f"| stage | 1 process | {options.processes} processes | ratio |\n|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        home = prepared(Path(folder), options.model, options.images, options.size)
+        for name in STAGES:
+            found, contents = {1: [], options.processes: []}, set()
+            for _ in range(options.rounds):
+                for processes, taken in found.items():
+                    taken.append(seconds(home, name, options.model, processes))
+                    contents.add((home / written[name](options.model)).read_bytes())
+            assert len(contents) == 1, f"{name}: other numbers by other processes"
+            one, several = (min(taken) for taken in found.values())
+            print(f"| {name} | {one:.0f} s | {several:.0f} s | {one / several:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
