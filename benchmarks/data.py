@@ -27,6 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 import psutil
+from joblib import cpu_count
 from PIL import Image, ImageChops
 
 from facetell.common.labels import SPLITS
@@ -98,7 +99,7 @@ def shapes_of(images: list[tuple[str, str, str]]) -> Iterator[int]:
 def archive(path: Path, count: int, size: int) -> None:
     """A zip of ``count`` images in the layout of the 140k set."""
     images = list(listed(count))
-    with zipfile.ZipFile(path, "w") as file, multiprocessing.Pool(os.cpu_count()) as pool:
+    with zipfile.ZipFile(path, "w") as file, multiprocessing.Pool(cpu_count()) as pool:
         for split in SPLITS:
             lines = [",original_path,id,label,label_str,path"]
             for at, (_, kind, name) in enumerate(one for one in images if one[0] == split):

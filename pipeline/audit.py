@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """audit: how well shortcuts predict the label, what is in the sets, and figures of both."""
 
-import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from joblib import cpu_count
 
 from facetell.common.figure_style import legible, save
 from facetell.common.files import read_json, write_json
@@ -34,7 +34,7 @@ def main() -> None:
     chosen = audit.sample(manifest, data.audit.images, data.audit.seed)
     what, afterwards = f"audit: {len(chosen):,} images", audit.seconds_of_fitting(len(chosen))
     with estimating(what, len(chosen), afterwards=afterwards):
-        found = audit.measure(chosen, paths.PACKED, workers=os.cpu_count() or 1)
+        found = audit.measure(chosen, paths.PACKED, workers=cpu_count())
         areas = audit.audit(found, seed=data.audit.seed, resamples=settings.score.resamples)
     warnings = audit.warnings(areas, harmonised=data.harmonise)
     judged = {"images": len(chosen), "limit": audit.LIMIT, "auc": areas, "warnings": warnings}

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """split: look at every image, give each a split, and stop where a face is on two sides."""
 
-import os
 import sys
+
+from joblib import cpu_count
 
 from facetell.common.files import whole, write_csv, write_json
 from facetell.dataset.account import account
@@ -39,7 +40,7 @@ def main() -> None:
         grouped={name: listed.grouped for name, listed in listings.items()},
         launder=data.launder,
         harmonise=Treatment(harmonise=data.harmonise, **dict(data.harmonised)),
-        workers=os.cpu_count() or 1,
+        workers=cpu_count(),
     )
     said = account(listings, found)
     write_json(paths.FILES, said)
