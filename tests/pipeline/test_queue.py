@@ -52,7 +52,7 @@ def run_by(home: Path, workers: int) -> int:
     while "Queued" in (states := call(home, "dvc", "queue", "status")) or "Running" in states:
         most = max(most, states.count("Running"))
         assert time.monotonic() < deadline, states
-        time.sleep(1)
+        time.sleep(3)
     assert "Failed" not in states, states
     return most
 
