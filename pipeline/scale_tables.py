@@ -47,8 +47,9 @@ class Law:
 
     @classmethod
     def of(cls, points: Mapping[int, float]) -> "Law":
-        """Through the two largest n: a line, or where that would start below zero, a power of n.
-        What shrinks is taken as constant, and what was measured once as proportional."""
+        """Through the two largest n: a line, or where that would start below zero, a power of n,
+        at most its square: no stage does more than compare all pairs. What shrinks is taken as
+        constant, and what was measured once as proportional."""
         (most, last), *smaller = sorted(points.items(), reverse=True)
         if not smaller:
             return cls(0.0, last / most, 1.0)
@@ -58,20 +59,20 @@ class Law:
             return cls(max(first, last), 0.0, 1.0)
         if slope * n <= first:
             return cls(first - slope * n, slope, 1.0)
-        power = math.log(last / first) / math.log(most / n) if first else 1.0
+        power = min(2.0, math.log(last / first) / math.log(most / n)) if first else 1.0
         return cls(0.0, last / most**power, power)
 
     def __call__(self, n: int) -> float:
         return self.fixed + self.slope * n**self.power
 
-    def said(self, unit: str) -> str:
+    def said(self, written: Callable[[float], str]) -> str:
         """In words; the slope per million images."""
         if not self.slope:
-            return f"{self.fixed:,.3g} {unit}"
+            return "constant"
         if self.power != 1:
-            return f"grows as n^{self.power:.2f}"
-        start = f"{self.fixed:,.3g} {unit} + " if self.fixed else ""
-        return f"{start}{self.slope * 1e6:,.3g} {unit} per million"
+            return f"n^{self.power:.2f}"
+        start = f"{written(self.fixed)} + " if self.fixed else ""
+        return f"{start}{written(self.slope * 1e6)} per million"
 
 
 def duration(seconds: float) -> str:
@@ -97,18 +98,17 @@ def space(mib: float) -> str:
 
 @dataclass(frozen=True)
 class Measure:
-    """A cost of a stage: its key, how it is written, its unit in laws, and how stages add up."""
+    """A cost of a stage: its key, how it is written, and how stages add up."""
 
     key: str
     written: Callable[[float], str]
-    unit: str
     together: tuple[str, Callable[..., float]]
 
 
-TIME = Measure("seconds", duration, "s", ("all, one after the other", sum))
-LARGEST = Measure("largest_mib", space, "MiB", ("the most", max))
-MEMORY = Measure("together_mib", space, "MiB", ("the most", max))
-DISK = Measure("disk_mib", space, "MiB", ("all", sum))
+TIME = Measure("seconds", duration, ("all, one after the other", sum))
+LARGEST = Measure("largest_mib", space, ("the most", max))
+MEMORY = Measure("together_mib", space, ("the most", max))
+DISK = Measure("disk_mib", space, ("all", sum))
 
 
 def costs(source: str, measure: Measure) -> str:
@@ -134,7 +134,7 @@ def costs(source: str, measure: Measure) -> str:
         {"stage": stage if stage == name else f"`{stage}`"}
         | {f"{n:,}": "≈ " * (not seen) + measure.written(value)
            for n, (value, seen) in row.items()}
-        | {"model": laws[stage].said(measure.unit) if stage in laws else ""}
+        | {"model": laws[stage].said(measure.written) if stage in laws else ""}
         for stage, row in cells.items()
     ]  # fmt: skip
     return markdown(pd.DataFrame(rows))
