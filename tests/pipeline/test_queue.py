@@ -18,7 +18,14 @@ pytestmark = pytest.mark.contract
 
 PLATFORMS = ("presocial", "facebook", "telegram", "twitter")
 SWEEP = [
-    *("-S", "model=simplenet", "-S", f"data.launder=[{','.join(PLATFORMS)}]"),
+    *(
+        "-S",
+        "model=simplenet",
+        "-S",
+        "score.resamples=20",
+        "-S",
+        f"data.launder=[{','.join(PLATFORMS)}]",
+    ),
     *("-S", f"data.train_on={','.join(PLATFORMS)}", "score@simplenet"),
 ]
 ONE_CORE = {"OMP_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1"}
