@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
+from joblib import cpu_count
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from facetell.dataset.stored import read_manifest, write_manifest
@@ -149,9 +150,7 @@ def main() -> None:
         started = time.perf_counter()
         os.environ["OMP_NUM_THREADS"] = "1"  # the processes share the cores already
         fresh = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(
-            os.cpu_count(), mp_context=fresh, max_tasks_per_child=1
-        ) as processes:
+        with ProcessPoolExecutor(cpu_count(), mp_context=fresh, max_tasks_per_child=1) as processes:
             each = list(
                 processes.map(partial(scored, home, options.resamples), range(options.models))
             )

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """fetch: get the archives of every set, into data/raw/<name>/<set>/."""
 
-import os
 from pathlib import Path
 from typing import Any
+
+from joblib import cpu_count
 
 from facetell.common.errors import UserError
 from facetell.common.validation import checked
@@ -84,7 +85,7 @@ OWN = {"table": table, "hub": hub}  # layouts whose images are found by a key of
 def render(target: Path, settings: dict[str, Any], where: str) -> None:
     from facetell.dataset.rendered import RenderedSet, write_archive
 
-    write_archive(target, checked(RenderedSet, settings, where), workers=os.cpu_count() or 1)
+    write_archive(target, checked(RenderedSet, settings, where), workers=cpu_count())
 
 
 def copy(given: list[Path], target: Path, sha256: str | None) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """pack: memory-mapped files of encoded images, some for each split."""
 
-import joblib
+from joblib import cpu_count
 
 from facetell.common.labels import SPLITS
 from facetell.common.progress import estimating
@@ -28,7 +28,7 @@ def main() -> None:
                 paths.PACKED[split],
                 harmonise,
                 largest=data.shard_mb * MIB,
-                workers=joblib.cpu_count(),
+                workers=cpu_count(),
             )
 
 

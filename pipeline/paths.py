@@ -102,4 +102,18 @@ def user_path(path: str | Path) -> Path:
     meant = Path(path)
     with suppress(RuntimeError):  # ~name of no user: a file that is called so
         meant = meant.expanduser()
-    return Path(os.environ.get("DVC_ROOT", ".")) / meant
+    return _repository() / meant
+
+
+def as_meant(path: Path) -> Path:
+    """A path of ``user_path`` as the user meant it: the same in every clone of the repository.
+
+    >>> as_meant(user_path("photos/1.png")) == Path("photos/1.png")
+    True
+    """
+    root, path = _repository().absolute(), path.absolute()
+    return path.relative_to(root) if path.is_relative_to(root) else path
+
+
+def _repository() -> Path:
+    return Path(os.environ.get("DVC_ROOT", "."))

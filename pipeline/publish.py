@@ -46,7 +46,7 @@ from facetell.report.number_format import with_interval
 from facetell.report.sections.differences import PAIRS
 from facetell.report.sections.parts import PLANTED
 from facetell.report.sections.perturbed import FREQUENCIES, PERTURBED
-from pipeline import paths, photo_tables
+from pipeline import paths, photo_tables, scale_tables
 from pipeline.settings import Settings
 from pipeline.stage import run
 
@@ -238,24 +238,28 @@ def _conf(path: Path) -> dict[str, Any]:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-BLOCKS: dict[str, Callable[[], str]] = {
-    "demo": demo,
-    "shortcuts": shortcuts,
-    "costs": costs,
-    "kinds": from_report(PLANTED, "| "),
-    "pairs": from_report(PAIRS, "- "),
-    "breaks": from_report(PERTURBED, "- "),
-    "frequencies": from_report(FREQUENCIES, "- "),
-    "planted": from_report(WITH_TRUTH, "| "),
-    "agreement": from_report(WITHOUT_TRUTH, "| "),
-    "quick": quick,
-    "published-accuracy": printed(published.ACCURACY),
-    "published-perturbed": printed(published.PERTURBED),
-    "published-cost": printed(published.COST),
-    "published-best-epoch": printed(published.BEST_EPOCH, setting=True),
-    "published-presocial": printed(published.PRESOCIAL),
-    "published-cross": crossed,
-} | photo_tables.BLOCKS
+BLOCKS: dict[str, Callable[[], str]] = (
+    {
+        "demo": demo,
+        "shortcuts": shortcuts,
+        "costs": costs,
+        "kinds": from_report(PLANTED, "| "),
+        "pairs": from_report(PAIRS, "- "),
+        "breaks": from_report(PERTURBED, "- "),
+        "frequencies": from_report(FREQUENCIES, "- "),
+        "planted": from_report(WITH_TRUTH, "| "),
+        "agreement": from_report(WITHOUT_TRUTH, "| "),
+        "quick": quick,
+        "published-accuracy": printed(published.ACCURACY),
+        "published-perturbed": printed(published.PERTURBED),
+        "published-cost": printed(published.COST),
+        "published-best-epoch": printed(published.BEST_EPOCH, setting=True),
+        "published-presocial": printed(published.PRESOCIAL),
+        "published-cross": crossed,
+    }
+    | photo_tables.BLOCKS
+    | scale_tables.BLOCKS
+)
 
 
 def scores() -> dict[str, dict[str, Any]]:

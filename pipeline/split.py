@@ -3,7 +3,7 @@
 
 import sys
 
-import joblib
+from joblib import cpu_count
 
 from facetell.common.files import write_csv, write_json
 from facetell.dataset.account import account
@@ -42,7 +42,7 @@ def main() -> None:
         launder=data.launder,
         harmonise=Treatment(harmonise=data.harmonise, **dict(data.harmonised)),
         findings=paths.user_path(paths.FINDINGS / data.name),
-        workers=joblib.cpu_count(),
+        workers=cpu_count(),
     )
     said = account(listings, found)
     write_json(paths.FILES, said)

@@ -34,7 +34,8 @@ def noted(chosen: ImageSet) -> dict[str, int | str]:
     digest, size = hashlib.sha256(), 0
     for path in files:
         found = path.stat()
-        digest.update(os.fsencode(path) + f"\t{found.st_size}\t{found.st_mtime_ns}\n".encode())
+        name = os.fsencode(paths.as_meant(path))
+        digest.update(name + f"\t{found.st_size}\t{found.st_mtime_ns}\n".encode())
         size += found.st_size
     return {"files": len(files), "bytes": size, "digest": digest.hexdigest()} if files else {}
 

@@ -23,7 +23,7 @@ os.environ["XDG_CACHE_HOME"] = str(Path(tempfile.gettempdir()) / "facetell-tests
 
 # changes torch for good: no doctest is looked for in it (tests run it in a process of its own)
 collect_ignore = ["support/standin.py", "support/standin_run.py"]
-LONGEST = ("test_contract", "test_cross_tables", "test_export")
+LONGEST = ("test_contract", "test_cross_tables", "test_queue", "test_export")
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,9 @@
 """What the code must not leave to the operating system, because they differ."""
 
 import ast
+import os
 import pickle
+import subprocess
 import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -67,7 +69,14 @@ def unspecific(text: str) -> Iterator[str]:
             yield f"{method or 'open'} without newline: line {node.lineno}"
 
 
-@pytest.mark.parametrize("check", [not_everywhere, unspecific])
+def uncapped(text: str) -> Iterator[str]:
+    """Counts of all cores, where joblib's counts those that this process may use."""
+    for node in ast.walk(ast.parse(text)):
+        if ast.unparse(node) in ("os.cpu_count", "multiprocessing.cpu_count"):
+            yield f"{ast.unparse(node)}: line {node.lineno}"
+
+
+@pytest.mark.parametrize("check", [not_everywhere, unspecific, uncapped])
 def test_code_is_for_every_system(check):
     found = {file: list(check((ROOT / file).read_text(encoding="utf-8"))) for file in CODE}
     assert {file: names for file, names in found.items() if names} == {}
@@ -101,6 +110,14 @@ def test_what_one_system_has_is_found(text, found):
 )
 def test_unspecific_calls_are_found(text, count):
     assert len(list(unspecific(text))) == count
+
+
+def test_the_cores_of_a_share_are_counted():
+    """What gives each of several experiments on one machine its own."""
+    assert list(uncapped("import os\nworkers = os.cpu_count() or 1")) == ["os.cpu_count: line 2"]
+    say = "import joblib; print(joblib.cpu_count())"
+    shared = os.environ | {"LOKY_MAX_CPU_COUNT": "1"}
+    assert subprocess.check_output([sys.executable, "-c", say], env=shared, text=True) == "1\n"
 
 
 def test_peak_memory_has_a_source_on_every_system(monkeypatch):

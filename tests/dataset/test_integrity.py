@@ -67,7 +67,7 @@ def run(home: Path, stage: str, *, check: bool = True, **how: str) -> subprocess
 
 
 def workers(number: int) -> dict[str, str]:
-    return {"imports": "joblib", "before": f"joblib.cpu_count = lambda: {number}"}
+    return {"before": f"stage.cpu_count = lambda: {number}"}
 
 
 def digests(home: Path, names: list[str]) -> dict[str, str]:

@@ -59,7 +59,7 @@ def test_command(command, monkeypatch, tmp_path):
 
 def without_variables(words, monkeypatch):
     """The words of a command after its settings of variables, which hold for it."""
-    number = next(at for at, word in enumerate(words) if not re.match(r"[A-Z]+=", word))
+    number = next(at for at, word in enumerate(words) if not re.match(r"[A-Z_]+=", word))
     for word in words[:number]:
         monkeypatch.setenv(*word.split("=", 1))
     return words[number:]

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image, ImageFilter
 from support.faces import faces
 
+from facetell.images import familiarity
 from facetell.images.familiarity import FEWEST, Familiarity, Subspace
 from facetell.images.loading import fit
 
@@ -60,6 +61,18 @@ def test_it_is_stored_as_json_and_comes_back(familiar, pictures):
     assert back.stored() == familiar.stored() == stored
     assert said(back, pictures[:3]) == said(familiar, pictures[:3])
     assert Familiarity.of({}) is None
+
+
+def test_images_are_measured_few_at_once_without_a_difference(familiar, pictures, monkeypatch):
+    """As floats, all of a set at once would take gigabytes."""
+    counts, measure = [], familiarity._measured
+    monkeypatch.setattr(
+        familiarity, "_measured", lambda pixels: counts.append(len(pixels)) or measure(pixels)
+    )
+    monkeypatch.setattr(familiarity, "BATCH", 30)
+    again = Familiarity.fit([(SIDE, SIDE)] * 80, [seen(one) for one in pictures[:80]])
+    assert counts == [30, 30, 20]
+    assert again.stored() == familiar.stored()
 
 
 def test_few_images_claim_nothing(pictures):

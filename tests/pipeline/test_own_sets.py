@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sets of a user's own through the stages: what is fetched, watched and asked for."""
 
+import shutil
+
 import pandas as pd
 import pytest
 from support import picture
@@ -43,6 +45,23 @@ def test_a_set_is_fetched_and_watched(tmp_path, make):
         file.write_bytes(data + b" ")
         assert watch.noted(chosen)["digest"] != before["digest"]
         file.write_bytes(data)
+
+
+@pytest.mark.parametrize("make", [table, shards])
+def test_a_set_in_the_repository_is_the_same_in_every_clone(tmp_path, monkeypatch, make):
+    """A queued experiment has a folder of its own, and another machine another clone."""
+    made = make(tmp_path / "first/mine")
+    shutil.copytree(tmp_path / "first", tmp_path / "second")  # the dates, too
+    given = {name: "mine" + getattr(made, name).split("mine")[1] for name in ("table", "hub")
+             if getattr(made, name)}  # fmt: skip
+    chosen, seen = made.model_copy(update=given), []
+    for clone in ("first", "second"):
+        monkeypatch.setenv("DVC_ROOT", str(tmp_path / clone))
+        seen.append(watch.noted(chosen))
+    monkeypatch.delenv("DVC_ROOT")  # a stage that is started by hand, or in a queued run's copy
+    monkeypatch.chdir(tmp_path / "first")
+    assert [watch.noted(chosen), *seen] == [seen[0]] * 3
+    assert seen[0]["files"] > 0
 
 
 def test_a_table_that_cannot_be_read_is_watched_all_the_same(tmp_path):

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Any data set of faces, judged before anything is trained: the work of ``facetell audit``."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from joblib import cpu_count
 
 from facetell.common.errors import UserError
 from facetell.common.labels import SPLITS
@@ -91,7 +92,7 @@ def _judged(path: Path, place: Path, choices: Choices) -> Audited:
     )
     found = build(
         {name: listed.table}, where, splitting, grouped={name: listed.grouped},
-        harmonise=choices.treatment, workers=_workers(),
+        harmonise=choices.treatment, workers=cpu_count(),
     )  # fmt: skip
     said = account(listings, found)
     said["warnings"] += worth(found.leaks, _mode(layout), LISTS)
@@ -122,7 +123,9 @@ def _measured(
     if len(chosen):
         afterwards = shortcuts.seconds_of_fitting(len(chosen))
         with estimating(f"measure {len(chosen):,} images", len(chosen), afterwards=afterwards):
-            measured = shortcuts.measure_files(chosen, where, choices.treatment, workers=_workers())
+            measured = shortcuts.measure_files(
+                chosen, where, choices.treatment, workers=cpu_count()
+            )
             areas = shortcuts.audit(measured, seed=choices.seed, resamples=choices.resamples)
     warned = shortcuts.warnings(areas, harmonised=choices.harmonise, advice=ADVICE)
     used = manifest[manifest["split"].isin(SPLITS)]
@@ -191,7 +194,3 @@ def _name(path: Path) -> str:
     """What the set is called in ids and warnings; bytes that are no text are shown as such."""
     name = path.resolve().stem if path.is_file() else path.resolve().name
     return name.encode("utf-8", "backslashreplace").decode("utf-8") or "images"
-
-
-def _workers() -> int:
-    return os.cpu_count() or 1

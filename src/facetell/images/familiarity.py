@@ -27,6 +27,7 @@ FAINT = 0.01  # of the range of brightness: weaker differences are noise
 FOLDS = 5
 FEWEST = 40  # validation images below which nothing is claimed
 MOST = 2_000  # that are looked at
+BATCH = 64  # of them at once
 SCALE = 1.25  # a size or shape may differ by this factor from those of validation images
 SEEN = 2 / 3  # of the photo's area: if the network sees less, the user is told
 DIGITS = 4  # significant digits that are kept
@@ -122,7 +123,10 @@ class Familiarity:
         shorter, longer = np.array([sorted(size) for size in sizes]).reshape(-1, 2).T
         if len(shorter) < FEWEST:
             return None
-        found = _measured(np.stack(list(pixels)))
+        seen = list(pixels)
+        # in parts: as floats, thousands of large images would take gigabytes
+        parts = [_measured(np.stack(seen[at : at + BATCH])) for at in range(0, len(seen), BATCH)]
+        found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         bounds = np.quantile(found["levels"], [OUTSIDE, 1 - OUTSIDE], axis=0).T
         return cls(
             images=len(shorter),
