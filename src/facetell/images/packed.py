@@ -214,7 +214,7 @@ class Packed:
         if not -len(self) <= index < len(self):
             raise IndexError(f"image {index} of {len(self)}")
         index %= len(self)
-        number = int(self.shard_of(index))
+        number = int(np.searchsorted(self._ends, index, side="right"))
         shard = self._shards[number]
         mapped = self._opened(self.path / shard.name)
         try:
