@@ -12,6 +12,7 @@ from PIL import Image
 
 from facetell.dataset.layouts import PRESOCIAL
 from facetell.images.packing import pack
+from facetell.images.sharding import LARGEST
 
 
 def jpeg(seed: int, size: int) -> bytes:
@@ -25,11 +26,13 @@ def jpeg(seed: int, size: int) -> bytes:
     return buffer.getvalue()
 
 
-def make(home: Path, count: int, size: int, *, distinct: int = 2000) -> None:
+def make(
+    home: Path, count: int, size: int, *, distinct: int = 2000, largest: int = LARGEST
+) -> None:
     """``home/{train,valid}`` and the same as ``home/folder/{real,fake}/*.jpg``.
 
     The validation set is a tenth of the training set, at least 32 images. Beyond ``distinct``
-    images the same bytes come again, under other names.
+    images the same bytes come again, under other names. ``largest`` are the bytes of a shard.
     """
     names = [f"{('real', 'fake')[index % 2]}/{index:06d}.jpg" for index in range(count)]
     data = [jpeg(index, size) for index in range(min(count, distinct))]
@@ -46,5 +49,5 @@ def make(home: Path, count: int, size: int, *, distinct: int = 2000) -> None:
     rows = rows.assign(set="set", mask="", twin="", platform=PRESOCIAL, laundered=False)
     rows["bytes"] = [len(data[index % len(data)]) for index in range(count)]
     files = {"set": home / "raw.zip"}
-    pack([rows], files, home / "train")
+    pack([rows], files, home / "train", largest=largest)
     pack([rows.iloc[: max(32, count // 10)]], files, home / "valid")

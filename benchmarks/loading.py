@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading images: packed file against a folder of files, with a warm and a cold page cache.
+"""Reading images: packed shards against one packed file and against a folder of files, with a warm
+and a cold page cache.
 
-Run: python -m benchmarks.loading [--images 4000] [--size 256]
+Run: python -m benchmarks.loading [--images 4000] [--size 256] [--shard-kb 4096]
 Random batches of encoded bytes, then the same with decoding. Cold: the kernel is asked to drop
 the pages of these files before every round (posix_fadvise), which needs no rights.
 Last, what our decoding costs, with its checks and turning upright, against Pillow's alone.
@@ -64,31 +65,38 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=4000)
     parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--shard-kb", type=int, default=4096, help="of the shards")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=".") as folder:
         home = Path(folder)
-        make(home, options.images, options.size)
+        make(home, options.images, options.size, largest=options.shard_kb * 1024)
+        make(home / "whole", options.images, options.size)
         files = sorted((home / "folder").rglob("*.jpg"))
         order = np.random.default_rng(0).permutation(options.images)
         # only Linux can be told to drop files from its cache
         for cold in (False, True) if hasattr(os, "posix_fadvise") else (False,):
             for decoding in (False, True):
-                best = {"packed": 0.0, "folder": 0.0}
+                best = {"shards": 0.0, "one file": 0.0, "folder": 0.0}
                 for _ in range(options.rounds):
                     # opened anew: a mapping would keep its pages
-                    packed = Packed(home / "train")
-                    readers = {"packed": packed.image, "folder": lambda i: files[i].read_bytes()}
+                    packed, whole = Packed(home / "train"), Packed(home / "whole/train")
+                    readers = {
+                        "shards": packed.image,
+                        "one file": whole.image,
+                        "folder": lambda i: files[i].read_bytes(),
+                    }
                     for name, read in readers.items():
                         if cold:
-                            forget([home / "train", *files])
+                            forget([*home.glob("**/train/*"), *files])
                         best[name] = max(best[name], rate(read, order, decoding))
-                    del packed
+                    del packed, whole
                 what = ("cold" if cold else "warm") + (", decoded" if decoding else ", bytes")
-                ratio = best["packed"] / best["folder"]
+                rates = ", ".join(f"{name} {best[name]:9.0f}" for name in best)
                 print(
-                    f"{what:15} packed {best['packed']:9.0f} images/s, folder "
-                    f"{best['folder']:9.0f}, ratio {ratio:.2f}"
+                    f"{what:15} images/s: {rates}; shards to one file "
+                    f"{best['shards'] / best['one file']:.2f}, to the folder "
+                    f"{best['shards'] / best['folder']:.2f}"
                 )
         packed = Packed(home / "train")
         images = [packed.image(int(index)) for index in order[:1000]]

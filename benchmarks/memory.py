@@ -53,7 +53,7 @@ def main() -> None:
             done = subprocess.run(
                 [*command, "--size", str(options.size)], capture_output=True, text=True, check=True
             )
-            packed = (Path(folder) / "train").stat().st_size
+            packed = sum(file.stat().st_size for file in (Path(folder) / "train").iterdir())
         peaks[count] = float(done.stdout)
         print(f"{count:>7,} images, {packed / 2**20:.0f} MiB packed: peak {peaks[count]:.0f} MiB")
     first, last = options.counts[0], options.counts[-1]

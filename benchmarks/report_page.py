@@ -39,10 +39,8 @@ def workspace(home: Path, number: int) -> None:
     """A copy of what the stage reads, with ``number`` models."""
     for name in ("metrics", "plots"):
         shutil.copytree(HOME / name, home / name)
-    for name in ("dvc.yaml", "data/manifest", "data/packed/test"):
-        (home / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(HOME / name, home / name)
-    for name in ("data/predictions", "data/maps"):
+    shutil.copy(HOME / "dvc.yaml", home)
+    for name in ("data/manifest", "data/packed/test", "data/predictions", "data/maps"):
         shutil.copytree(HOME / name, home / name)
     settings = yaml.safe_load((HOME / "params.yaml").read_text(encoding="utf-8"))
     given = list(settings["models"])

@@ -20,7 +20,7 @@ def workspace(tmp_path_factory, packed_set) -> Path:
     home = tmp_path_factory.mktemp("workspace")
     (home / "data/packed").mkdir(parents=True)
     for split in ("train", "valid", "test"):
-        shutil.copy(packed_set / split, home / "data/packed")
+        shutil.copytree(packed_set / split, home / "data/packed" / split)
     torch.manual_seed(0)
     card = Card(network="resnet10t", width=1.0, image_size=64, mean=HALF, std=HALF, threshold=0.0,
                 data="small")  # fmt: skip

@@ -38,7 +38,7 @@ def project(packed_set, tmp_path_factory) -> Path:
     home = tmp_path_factory.mktemp("interrupted")
     (home / "data/packed").mkdir(parents=True)
     for split in ("train", "valid", "test"):
-        shutil.copy(packed_set / split, home / f"data/packed/{split}")
+        shutil.copytree(packed_set / split, home / f"data/packed/{split}")
     settings = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     settings["train"] |= {"epochs": 300, "workers": 1}
     settings["data"]["image_size"] = 64

@@ -66,8 +66,8 @@ def test_the_state_of_other_images_is_refused(packed_set, tmp_path):
     run(packed_set, tmp_path / "s")
     moved = tmp_path / "moved"
     moved.mkdir()
-    shutil.copy(packed_set / "test", moved / "train")
-    shutil.copy(packed_set / "valid", moved / "valid")
+    shutil.copytree(packed_set / "test", moved / "train")
+    shutil.copytree(packed_set / "valid", moved / "valid")
     said = []
     run(moved, tmp_path / "s", say=said.append)
     assert "other images" in said[0]

@@ -11,9 +11,11 @@ a million images to begin with is that file, not the shards.
 
 import mmap
 import sys
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from io import BytesIO
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -149,11 +151,12 @@ class Packed:
         for file in self._files:
             if damage := file.damage(self.path):
                 raise UserError(_remedy(self.path / file.name, damage))
-        self._ends = np.cumsum([shard.rows for shard in self._shards], dtype=np.int64)
+        self._ends = list(accumulate(shard.rows for shard in self._shards))
         self._listed = _Mapped(self.path / index.listed.name).reader.read_all()
         self.ids = _words(self._listed["id"])
         self.labels = self._listed["label"].to_numpy().astype(np.int8)
-        self._opened = lru_cache(OPEN)(_Mapped)
+        # by number: a path takes longer to make than an image to read
+        self._opened = lru_cache(OPEN)(partial(_nth, self.path, self._shards))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -214,13 +217,17 @@ class Packed:
         if not -len(self) <= index < len(self):
             raise IndexError(f"image {index} of {len(self)}")
         index %= len(self)
-        number = int(self.shard_of(index))
+        number = bisect_right(self._ends, index)
         shard = self._shards[number]
-        mapped = self._opened(self.path / shard.name)
+        mapped = self._opened(number)
         try:
-            return mapped.value(column, index - int(self._ends[number]) + shard.rows)
+            return mapped.value(column, index - self._ends[number] + shard.rows)
         except (pa.ArrowException, OSError) as error:
             raise UserError(_remedy(self.path / shard.name, str(error))) from error
+
+
+def _nth(folder: Path, shards: list[File], number: int) -> _Mapped:
+    return _Mapped(folder / shards[number].name)
 
 
 def named(path: Path, digest: str) -> str:
