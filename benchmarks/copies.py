@@ -1,23 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """How surely copies of a photo are found, by what was done to them: the table in docs/data.md.
 
-Run: python -m benchmarks.copies ARCHIVE [--images 1000]
+Run: python -m benchmarks.copies ARCHIVE [--images 1000] [--search 30000 100000 300000 1000000]
 ARCHIVE is that of Kaggle's 140k set, or a part of it. Each image is compared with its own changed
 copy, as ``facetell.dataset.copies`` compares any two; the last line has the closest of the
-different files.
+different files. With --search, the images and their copies are looked for among so many hashes.
 """
 
 import argparse
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
+from joblib import cpu_count
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
+from benchmarks.search import table
 from facetell.common.progress import progress
-from facetell.dataset.copies import BITS, Pair, pairs, perceptual_hash, thumbnail
+from facetell.dataset.copies import pairs
+from facetell.dataset.hashes import BITS, perceptual_hash
+from facetell.dataset.pair import Pair
+from facetell.dataset.thumbnails import luma, thumbnails
 
 Change = Callable[[Image.Image], Image.Image]
 
@@ -52,7 +57,14 @@ def photos(archive: Path, number: int) -> list[Image.Image]:
 
 
 def between(images: list[Image.Image], hashes: np.ndarray) -> list[Pair]:
-    return list(pairs(hashes, lambda index: thumbnail(images[index])))
+    def look(indices: np.ndarray) -> np.ndarray:
+        return thumbnails(np.stack([luma(images[index]) for index in indices]))
+
+    return list(pairs(hashes, look))
+
+
+def hashes_of(images: Iterable[Image.Image]) -> np.ndarray:
+    return np.stack([np.frombuffer(perceptual_hash(image), np.uint8) for image in images])
 
 
 def row(change: str, images: list[Image.Image], hashes: np.ndarray) -> str:
@@ -60,7 +72,7 @@ def row(change: str, images: list[Image.Image], hashes: np.ndarray) -> str:
     bits, found = [], 0
     for image, own in zip(images, progress(hashes, change), strict=True):
         both = [image, CHANGES[change](image)]
-        two = np.stack([own, np.frombuffer(perceptual_hash(both[1]), np.uint8)])
+        two = np.stack([own, hashes_of(both[1:])[0]])
         bits.append(int(np.unpackbits(two[0] ^ two[1]).sum()))
         found += any(pair.copy for pair in between(both, two))
     farthest = "–" if change == "mirrored" else f"{max(bits)}"
@@ -71,9 +83,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("archive", type=Path)
     parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--search", type=int, nargs="+", metavar="NUMBER")
     options = parser.parse_args()
     images = photos(options.archive, options.images)
-    hashes = np.stack([np.frombuffer(perceptual_hash(image), np.uint8) for image in images])
+    hashes = hashes_of(images)
     print(f"{len(images):,} images\n\n| change | found as a copy | bits of {BITS}, at most |")
     print("|---|---|---|")
     for change in CHANGES:
@@ -87,6 +100,10 @@ def main() -> None:
     )
     for pair in alike:
         print(f"{pair.distance} bits, correlation {pair.correlation:.3f}, copy: {pair.copy}")
+    if options.search:
+        changed = {name: hashes_of(map(change, images)) for name, change in CHANGES.items()}
+        for line in table(hashes, changed, options.search, cpu_count()):
+            print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -120,6 +120,24 @@ def test_copies_of_photos_are_found_and_nothing_else(photos, name):
     assert_only_copies_are_copies(photos, (COPIES | SMALL_COPIES)[name])
 
 
+@pytest.mark.parametrize("content", ["faces", "photos"])
+def test_every_copy_is_found_among_many_pictures(request, content):
+    """By the index, in one search: whatever was done to the pictures, and nothing else."""
+    images, changes = request.getfixturevalue(content), COPIES.values()
+    every = [change(image) for change in (lambda image: image, *changes) for image in images]
+    others = np.random.default_rng(0).integers(0, 256, (20_000, BITS // 8), dtype=np.uint8)
+    looks = thumbnails_of(every)
+    found = pairs(np.concatenate([hashes_of(every), others]), looks.__getitem__)
+    copied = {(pair.first, pair.second) for pair in found if pair.copy}
+    wanted = {
+        (place, place + turn * len(images))
+        for place in range(len(images))
+        for turn in range(1, 1 + len(changes))
+    }
+    assert wanted <= copied
+    assert all(first % len(images) == second % len(images) for first, second in copied)
+
+
 @pytest.mark.usefixtures("search")
 def test_most_photos_that_are_shifted_by_two_pixels_are_found(photos):
     found = {(pair.first, pair.second) for pair in paired(photos + [shifted(p, 2) for p in photos])}
@@ -233,7 +251,6 @@ def alike(indices: np.ndarray) -> np.ndarray:
     return np.full((len(indices), 2, 4), 0.5, dtype=np.float32)
 
 
-@pytest.mark.usefixtures("search")
 def test_more_thumbnails_than_are_kept_do_no_harm():
     """The first picture is alike all of the others, which are not alike each other."""
     random, number = np.random.default_rng(0), 4200

@@ -28,7 +28,7 @@ def others(number: int = OTHERS, seed: int = 0) -> np.ndarray:
 
 
 def changed(hashes: np.ndarray, bits: int, seed: int, among: np.ndarray = ALL) -> np.ndarray:
-    """Each hash with so many of these bits flipped, but not the mean; every other one mirrored."""
+    """Each hash with so many of these bits flipped, never the first; every other one mirrored."""
     random = np.random.default_rng(seed)
     flipped = np.unpackbits(hashes, axis=1)
     for row in flipped:

@@ -108,7 +108,7 @@ def _indexed(hashes: np.ndarray, workers: int) -> Near:
     pairs = chains[:0]
     # faiss and torch each bring an OpenMP of their own, and on macOS one process cannot have both
     with ProcessPoolExecutor(max_workers=1) as process:
-        for table in progress(_tables(number), "split: copies"):
+        for table in progress(_tables(number), "copies"):
             looked = process.submit(look_up, hashes[sample], table, workers)
             one, other = sample[looked.result()]
             pairs = _nearest(hashes, np.append(pairs, _key(one, other, number)))
