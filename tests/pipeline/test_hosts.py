@@ -23,7 +23,7 @@ from support.workspaces import ENVIRONMENT, changed, stage, workspace
 EPOCHS = 30
 STATE = ".cache/training/simplenet/last.pt"
 PORT = 29500
-NAMES = ("ft-one", "ft-two")
+NAMES = [f"ft{os.getpid()}{letter}" for letter in "ab"]  # of this run; an interface's are short
 
 
 def ip(*words: str) -> bool:
@@ -35,8 +35,7 @@ def allowed() -> bool:
     """Whether network namespaces can be made here."""
     if sys.platform != "linux" or os.geteuid() or shutil.which("ip") is None:
         return False
-    made = ip("netns", "add", "ft-probe")
-    return ip("netns", "del", "ft-probe") and made
+    return ip("netns", "add", NAMES[0]) and ip("netns", "del", NAMES[0])
 
 
 pytestmark = pytest.mark.skipif(not allowed(), reason="needs root, iproute2 and network namespaces")
@@ -83,7 +82,6 @@ def hosts(packed_set, tmp_path_factory) -> Iterator[list[Host]]:
     folder = tmp_path_factory.mktemp("hosts")
     found = [Host(number, folder / name) for number, name in enumerate(NAMES)]
     for host in found:
-        ip("netns", "del", host.name)  # of an interrupted test
         assert ip("netns", "add", host.name)
         workspace(
             host.home, packed_set,
