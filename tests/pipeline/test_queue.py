@@ -17,17 +17,13 @@ from support.clones import ENV, call, commit, tiny_clone
 pytestmark = pytest.mark.contract
 
 PLATFORMS = ("presocial", "facebook", "telegram", "twitter")
-SWEEP = [
-    *(
-        "-S",
-        "model=simplenet",
-        "-S",
-        "score.resamples=20",
-        "-S",
-        f"data.launder=[{','.join(PLATFORMS)}]",
-    ),
-    *("-S", f"data.train_on={','.join(PLATFORMS)}", "score@simplenet"),
-]
+CHANGES = {
+    "model": "simplenet",
+    "score.resamples": "20",
+    "data.launder": f"[{','.join(PLATFORMS)}]",
+    "data.train_on": ",".join(PLATFORMS),
+}
+SWEEP = [word for key, value in CHANGES.items() for word in ("-S", f"{key}={value}")]
 ONE_CORE = {"OMP_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1"}
 LONGEST = 400  # seconds: many times what the sweep takes
 SCORES = "metrics/models/simplenet.json"
@@ -44,7 +40,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def queued(home: Path) -> None:
-    call(home, "dvc", "exp", "run", "--queue", *SWEEP)
+    call(home, "dvc", "exp", "run", "--queue", *SWEEP, "score@simplenet")
 
 
 def run_by(home: Path, workers: int) -> int:
