@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from facetell.common.labels import SPLITS
 from support import ROOT
 from support.clones import ENV
 
@@ -19,11 +20,10 @@ ENVIRONMENT = ENV | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "OMP_NUM
 def workspace(home: Path, packed: Path, **changes: Any) -> Path:
     """The images of the folder ``packed`` and the committed parameters, with changes of them by
     section."""
-    (home / "data/packed").mkdir(parents=True)
-    (home / "metrics").mkdir()
-    shutil.copy(packed / "manifest.parquet", home / "data")
-    for file in packed.glob("*.arrow"):
-        shutil.copy(file, home / "data/packed")
+    (home / "metrics").mkdir(parents=True)
+    shutil.copytree(packed / "manifest", home / "data/manifest")
+    for split in SPLITS:
+        shutil.copytree(packed / split, home / "data/packed" / split)
     (home / "metrics/set_aside.csv").write_text("set,path,reason\n")
     (home / "metrics/leaks.csv").write_text("kind,split,id,other_split,other_id,detail\n")
     settings = yaml.safe_load((ROOT / "params.yaml").read_text())
