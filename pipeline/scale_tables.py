@@ -6,6 +6,7 @@ extrapolated, stage by stage, from the two largest numbers of images that were.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,11 +50,13 @@ class Law:
     def of(cls, points: Mapping[int, float]) -> "Law":
         """Through the two largest n: a line, or where that would start below zero, a power of n,
         at most its square: no stage does more than compare all pairs. What shrinks is taken as
-        constant, and what was measured once as proportional."""
-        (most, last), *smaller = sorted(points.items(), reverse=True)
-        if not smaller:
-            return cls(0.0, last / most, 1.0)
-        n, first = smaller[0]
+        constant.
+
+        Raises
+        ------
+        ValueError : only one was measured, which says nothing of others.
+        """
+        (n, first), (most, last) = sorted(points.items())[-2:]
         slope = (last - first) / (most - n)
         if slope <= 0:
             return cls(max(first, last), 0.0, 1.0)
@@ -114,9 +117,10 @@ DISK = Measure("disk_mib", space, ("all", sum))
 def costs(source: str, measure: Measure) -> str:
     """A measure of every stage, by number of images; ``≈`` before what is extrapolated."""
     kept = found(source)
-    if not kept:
+    times = Counter(stage for one in kept.values() for stage in one["stages"])
+    stages = [stage for stage, measured in times.items() if measured > 1]
+    if not stages:
         return NOTHING
-    stages = next(iter(kept.values()))["stages"]
     numbers = sorted({*kept, *WANTED})
     cells: dict[str, dict[int, tuple[float, bool]]] = {}
     laws = {}
