@@ -146,12 +146,18 @@ class Files:
             return path
         if not self._files.isdir(path.as_posix()):
             return self._file(path)
-        for name in self._files.find(path.as_posix()):
+        for name in self._within(path):
             file, target = self._file(Path(name)), self.copies / name
             if file != target:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 linked(file, target)
         return self.copies / path
+
+    def _within(self, folder: Path) -> list[str]:
+        try:
+            return list(self._files.find(folder.as_posix()))
+        except Exception as error:  # of dvc, whose listing of the folder is not here
+            raise FileNotFoundError(folder) from error
 
     def _file(self, path: Path) -> Path:
         if (kept := self._kept(path)) is not None:

@@ -115,13 +115,12 @@ def test_a_published_shortcut_is_warned_of_and_goes_when_harmonised(tmp_path, pu
     assert [sentence for sentence in said["warnings"] if "AUC" in sentence] == []
 
 
-def test_a_folder_is_read_in_place_and_says_what_its_zip_would(tmp_path, monkeypatch):
+def test_a_folder_is_read_in_place_and_says_what_its_zip_would(tmp_path):
     entries = folder_entries({"train": 4, "valid": 3, "test": 3}, separable)
     entries |= {"notes.txt": b"words", "train/.thumbs/a.jpg": b"", "more.zip": b"PK"}
     entries |= {"train/real/broken.jpg": b"no image", "odd/b.png": picture(7, kind="PNG")}
     home = tree(tmp_path / "mine", entries)
     before = sorted(path for path in tmp_path.rglob("*"))
-    monkeypatch.setattr("tempfile.mkdtemp", None)
     found = audit(home)
     assert sorted(path for path in tmp_path.rglob("*")) == before, "nothing is copied"
     said = found.said

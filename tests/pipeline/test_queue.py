@@ -44,19 +44,25 @@ def queued(home: Path) -> None:
     call(home, "dvc", "exp", "run", "--queue", *SWEEP, "score@simplenet")
 
 
-def run_by(home: Path, workers: int) -> int:
-    """Run what is queued in the background; how many were seen to run at once."""
-    with open(home.parent / "workers.log", "w", encoding="utf-8") as log:
+def start(home: Path, workers: int) -> None:
+    with open(home.parent / "workers.log", "a", encoding="utf-8") as log:
         # workers inherit the output: a pipe would be waited for until they end
         subprocess.run(
             ["dvc", "queue", "start", "-j", str(workers)], cwd=home, env=ENV | ONE_CORE,
             stdout=log, stderr=log, check=True,
         )  # fmt: skip
+
+
+def run_by(home: Path, workers: int) -> int:
+    """Run what is queued in the background; how many were seen to run at once."""
+    start(home, workers)
     most, deadline = 0, time.monotonic() + LONGEST
     try:
         while "Queued" in (states := call(home, "dvc", "queue", "status")) or "Running" in states:
             most = max(most, states.count("Running"))
             assert time.monotonic() < deadline, states
+            if "0 active" in states and "Queued" in states:  # workers may end before the last one
+                start(home, workers)
             time.sleep(LOOK)
     finally:
         call(home, "dvc", "queue", "stop", "--kill")

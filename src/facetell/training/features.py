@@ -114,7 +114,9 @@ class FeatureStore:
                 bar.update(done)
                 loader = DataLoader(rest, batch_size=BATCH, num_workers=self.engine.decoders)
                 for indices, pixels, _ in loader:
-                    out.write(self._rows(pixels, [images.packed.ids[at] for at in indices]))
+                    out.write(
+                        self._rows(pixels, [images.packed.ids[at] for at in indices.tolist()])
+                    )
                     bar.update(len(pixels))
                     worked(len(pixels))
             out.flush()
