@@ -49,7 +49,8 @@ def main() -> None:
     # listed before the checks: whoever is stopped there wants to see them
     write_csv(paths.LEAKS, found.leaks)
     write_csv(paths.SET_ASIDE, found.aside)
-    for sentence in [*said["warnings"], *worth(found.leaks, split.leaks, str(paths.LEAKS))]:
+    leaks = worth(found.leaks, found.leaking, split.leaks, str(paths.LEAKS))
+    for sentence in [*said["warnings"], *leaks]:
         print(f"facetell: warning: {sentence}", file=sys.stderr)
     check(found.manifest, str(paths.SET_ASIDE))
     gate(found.leaks, split.leaks, str(paths.LEAKS))

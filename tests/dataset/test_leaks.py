@@ -9,9 +9,10 @@ from PIL import Image
 from support import built, encoded, folder_entries, picture, separable, write_zip
 
 from facetell.common.errors import UserError
+from facetell.dataset import neighbours
 from facetell.dataset.build import build
 from facetell.dataset.layouts import rows
-from facetell.dataset.leaks import BOTH_LABELS, COPY, INSIDE, OTHER_LABEL, effective, gate
+from facetell.dataset.leaks import BOTH_LABELS, COPY, INSIDE, OTHER_LABEL, effective, gate, worth
 from facetell.dataset.splits import Splitting
 from facetell.images.archive import open_archive
 
@@ -118,8 +119,26 @@ def test_unsplit_sets_never_leak(tmp_path):
         label = ("real", "fake")[number % 2]
         entries[f"{label}/{number}.png"] = picture(number, (96, 96), "PNG")
         entries[f"{label}/{number}-copy.jpg"] = picture(number, (96, 96), quality=50)
-    manifest, _, leaks, _ = built(tmp_path, entries, valid=0.2, test=0.2, seed=1)
-    assert set(leaks["kind"]) == {INSIDE["copy"]}
+    found = built(tmp_path, entries, valid=0.2, test=0.2, seed=1)
+    manifest = found.manifest
+    assert set(found.leaks["kind"]) == {INSIDE["copy"]}
+    assert found.leaking == 0
     face = manifest["path"].str.extract(r"(\d+)")[0]
     assert (manifest.groupby(face)["split"].nunique() == 1).all()
     assert set(manifest["split"]) == {"train", "valid", "test"}
+
+
+def test_of_a_cluster_in_a_large_set_every_copy_goes(tmp_path, monkeypatch):
+    """Each is paired with a few of those before it only: the others are tied by a chain."""
+    monkeypatch.setattr(neighbours, "EXACT", 10)
+    entries = folder_entries({"train": 4, "valid": 4, "test": 4}, separable)
+    photo = Image.open(io.BytesIO(picture(5, (128, 128), "PNG")))
+    entries["test/real/photo.png"] = encoded(photo)
+    for quality in range(40, 80):
+        entries[f"train/real/photo{quality}.jpg"] = encoded(photo, "JPEG", quality=quality)
+    found = built(tmp_path, entries)
+    listed = found.leaks.loc[found.leaks["kind"] == COPY, "id"].nunique()
+    assert listed < found.leaking == 40
+    assert "40 images" in worth(found.leaks, found.leaking, "drop", "leaks.csv")[0]
+    left = built(tmp_path, entries, drop=True).manifest["path"]
+    assert left[left.str.contains("photo")].tolist() == ["test/real/photo.png"]

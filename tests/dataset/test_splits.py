@@ -3,6 +3,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -28,7 +29,7 @@ def test_copies_of_one_face_share_a_side_whatever_links_them():
         ffhq_id=pd.array([pd.NA, 7, pd.NA, pd.NA, pd.NA, 7, pd.NA], dtype="Int32"),
     )
     assert faces(table).tolist() == [0, 0, 1, 1, 1, 0, 2]
-    assert faces(table, [(0, 6)]).tolist() == [0, 0, 1, 1, 1, 0, 0]
+    assert faces(table, np.array([[0, 6]])).tolist() == [0, 0, 1, 1, 1, 0, 0]
 
 
 def test_unsplit_sets_are_split_by_person_and_class():

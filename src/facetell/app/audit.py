@@ -95,7 +95,7 @@ def _judged(path: Path, place: Path, choices: Choices) -> Audited:
         harmonise=choices.treatment, workers=cpu_count(),
     )  # fmt: skip
     said = account(listings, found)
-    said["warnings"] += worth(found.leaks, _mode(layout), LISTS)
+    said["warnings"] += worth(found.leaks, found.leaking, _mode(layout), LISTS)
     return _measured(path, layout, found, said, where, choices)
 
 

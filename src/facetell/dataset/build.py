@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from facetell.dataset import leaks as gate
@@ -13,13 +14,14 @@ from facetell.dataset.grouping import by_likeness
 from facetell.dataset.inspection import look_at
 from facetell.dataset.manifest import plan, validated
 from facetell.dataset.pair import Pair
-from facetell.dataset.splits import Splitting, assign, faces, used
+from facetell.dataset.splits import Splitting, assign, connected, faces, used
 from facetell.images.reencoding import Treatment
 
 
 class Dataset(NamedTuple):
     """The manifest, the images set aside (set, path, reason), the pairs that show one picture or
-    nearly so, and by set in words how sources were found ("" where images are independent).
+    nearly so, by set in words how sources were found ("" where images are independent), and how
+    many images show what a later split has.
 
     Neither ``facetell.dataset.manifest.check`` nor ``facetell.dataset.leaks.gate`` has seen it: a
     caller writes the lists first, which these refer to.
@@ -29,6 +31,7 @@ class Dataset(NamedTuple):
     aside: pd.DataFrame
     leaks: pd.DataFrame
     grouped: dict[str, str]
+    leaking: int
 
 
 def build(
@@ -75,13 +78,15 @@ def build(
     rules = {name: (grouped or {}).get(name, "") for name in rows}
     rules |= _frames(table, alike, [name for name, rule in rules.items() if not rule])
     # look-alikes stay apart: what is common to a class could tie all of its images together
-    face = faces(table, [(pair.first, pair.second) for pair in alike if pair.copy])
+    copies = np.array([(pair.first, pair.second) for pair in alike if pair.copy], dtype=int)
+    face = faces(table, copies)
     split = assign(table, face, splitting)
     table["split"] = used(table.assign(split=split), splitting)
     leaks = gate.find(table, alike)
+    leaking = gate.leaking(table, connected(copies, len(table)))
     if splitting.drop:
-        table = table[~gate.to_drop(table, leaks)].reset_index(drop=True)
-    return Dataset(validated(table), looked.aside, leaks, rules)
+        table = table[~leaking].reset_index(drop=True)
+    return Dataset(validated(table), looked.aside, leaks, rules, int(leaking.sum()))
 
 
 def _frames(table: pd.DataFrame, alike: list[Pair], names: Sequence[str]) -> dict[str, str]:

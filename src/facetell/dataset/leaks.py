@@ -73,15 +73,28 @@ def find(table: pd.DataFrame, pairs: list[Pair]) -> pd.DataFrame:
     return leaks.sort_values(list(COLUMNS), ignore_index=True).astype({"kind": str})
 
 
-def to_drop(table: pd.DataFrame, leaks: pd.DataFrame) -> "pd.Series[bool]":
-    """Rows that must go so that no leak is left: training before validation before test."""
+def leaking(table: pd.DataFrame, picture: np.ndarray) -> np.ndarray:
+    """Rows that show what a later split has: training before validation before test; bool (N,).
+
+    Without them no leak is left.
+
+    Parameters
+    ----------
+    table : columns split and those of ``KINDS``.
+    picture : int (N,), one number for all copies of a picture, also those that are tied by others
+        only: of a large cluster not every pair is known.
+
+    >>> table = pd.DataFrame({"split": ["train", "train", "test"]}).assign(**dict.fromkeys(KINDS))
+    >>> leaking(table, np.array([0, 1, 0]))
+    array([ True, False, False])
+    """
     rank = table["split"].map(RANK).fillna(-1).astype(int)
-    gone = table["id"].isin(leaks.loc[leaks["kind"] == COPY, "id"])
+    gone = rank < rank.groupby(picture).transform("max")
     for column in KINDS:
         said = known(table[column])
         highest = rank[said].groupby(table.loc[said, column]).transform("max")
-        gone |= (highest.reindex(table.index, fill_value=-1) > rank) & (rank >= 0)
-    return gone
+        gone |= highest.reindex(table.index, fill_value=-1) > rank
+    return (gone & (rank >= 0)).to_numpy()
 
 
 def gate(leaks: pd.DataFrame, mode: str, where: str) -> None:
@@ -113,14 +126,15 @@ def gate(leaks: pd.DataFrame, mode: str, where: str) -> None:
         )
 
 
-def worth(leaks: pd.DataFrame, mode: str, where: str) -> list[str]:
-    """What was done about leaks that did not stop the run; ``where`` they are listed."""
+def worth(leaks: pd.DataFrame, images: int, mode: str, where: str) -> list[str]:
+    """What was done about leaks that did not stop the run; ``where`` they are listed, of how many
+    ``images``."""
     real = leaks[~leaks["kind"].isin((*HARMLESS, BOTH_LABELS))]
     if real.empty or mode == "fail":
         return []
     done = {"drop": "left out", "keep": "kept in training"}[mode]
     return [
-        f"the splits leak: {real['id'].nunique():,} images that show what is in another split are "
+        f"the splits leak: {images:,} images that show what is in another split are "
         f"{done} (data.split.leaks={mode}); their {len(real):,} pairs are in {where}"
     ]
 

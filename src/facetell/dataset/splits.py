@@ -51,19 +51,27 @@ class Splitting:
     draw, no image is left out for that."""
 
 
-def faces(table: pd.DataFrame, copies: list[tuple[int, int]] | None = None) -> np.ndarray:
-    """Number of the face that each row shows, int (N,): connected by ``KEYS`` or by ``copies``."""
-    edges = [np.array(copies, dtype=np.int64).reshape(-1, 2)] if copies else []
+def faces(table: pd.DataFrame, copies: np.ndarray | None = None) -> np.ndarray:
+    """Number of the face that each row shows, int (N,): connected by ``KEYS`` or by ``copies``,
+    int (M, 2)."""
+    edges = [] if copies is None else [copies.reshape(-1, 2)]
     for key in KEYS:
         rows = np.flatnonzero(known(table[key]))
         codes, _ = pd.factorize(table[key].iloc[rows])
         first = np.full(codes.max(initial=-1) + 1, -1, dtype=np.int64)
         first[codes[::-1]] = rows[::-1]
         edges.append(np.stack([first[codes], rows], axis=1))
-    both = np.concatenate(edges) if edges else np.zeros((0, 2), dtype=np.int64)
-    graph = coo_array(
-        (np.ones(len(both), dtype=np.int8), (both[:, 0], both[:, 1])), (len(table),) * 2
-    )
+    return connected(np.concatenate(edges), len(table))
+
+
+def connected(edges: np.ndarray, number: int) -> np.ndarray:
+    """Number of the group of each of ``number`` rows, int (number,); ``edges`` (M, 2) tie two.
+
+    >>> connected(np.array([[0, 2], [2, 3]]), 4)
+    array([0, 1, 0, 0], dtype=int32)
+    """
+    ends = np.asarray(edges, dtype=np.int64).reshape(-1, 2)
+    graph = coo_array((np.ones(len(ends), dtype=np.int8), (*ends.T,)), (number, number))
     return connected_components(graph, directed=False)[1]
 
 
