@@ -21,15 +21,14 @@ import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks.untrained import untrained
 from facetell.app.judging import BATCH, judged
 from facetell.common.machine import device
 from facetell.dataset.rendered import RenderedSet, plan, render
 from facetell.images.familiarity import Familiarity
 from facetell.images.loading import fit, to_unit
-from facetell.models import build
-from facetell.models.detector import Card, Detector, save
+from facetell.models.detector import Detector
 from facetell.models.inference import margin_of
-from facetell.models.preprocessing import HALF
 
 SIDE, DIFFERENT = 256, 100  # px of a photo; rendered faces, which are then given again
 
@@ -48,18 +47,7 @@ def detector(path: Path, network: str, size: int, known: list[Path]) -> Path:
     """An untrained one that knows what some photos look like: neither changes the time."""
     seen = [fit(np.array(Image.open(one)), size).numpy() for one in known]
     familiar = Familiarity.fit([(SIDE, SIDE)] * len(seen), seen)
-    card = Card(
-        network=network,
-        width=1.0,
-        image_size=size,
-        mean=HALF,
-        std=HALF,
-        threshold=0.0,
-        data="",
-        familiar=familiar.stored() if familiar else {},
-    )
-    save(Detector(build(network, image_size=size), HALF, HALF), card, path)
-    return path
+    return untrained(path, network, size, familiar=familiar)
 
 
 def rate(function: Callable[[], object], number: int) -> float:

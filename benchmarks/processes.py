@@ -18,13 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-import torch
 import yaml
 
+from benchmarks.untrained import untrained
 from benchmarks.workspace import packed, workspace
-from facetell.models import build
-from facetell.models.detector import Card, Detector, save
-from facetell.models.preprocessing import HALF
 from pipeline import compose, paths
 
 STAGES = ("predict", "explain")
@@ -46,17 +43,7 @@ def prepared(home: Path, model: str, images: int, size: int) -> Path:
         ],
     )
     packed(workspace(home))
-    torch.manual_seed(0)
-    card = Card(
-        network=model,
-        width=1.0,
-        image_size=size,
-        mean=HALF,
-        std=HALF,
-        threshold=CALLED_FAKE,
-        data="",
-    )
-    save(Detector(build(model, image_size=size), HALF, HALF), card, home / paths.weights(model))
+    untrained(home / paths.weights(model), model, size, threshold=CALLED_FAKE)
     return home
 
 

@@ -23,29 +23,16 @@ from pathlib import Path
 import httpx
 import numpy as np
 import psutil
-import torch
 from PIL import Image
 
-from facetell.models import build
-from facetell.models.detector import Card, Detector, save
+from benchmarks.untrained import untrained
 
-HALF = (0.5, 0.5, 0.5)
 BAD = {  # what is sent, and the status that must come back
     "words": (b"no photo", {}, 415),
     "cut off": (None, {}, 422),
     "unknown model": (b"x", {"models": "../secret"}, 404),
     "wrong slider": (b"x", {"blur": "nan"}, 422),
 }
-
-
-def random_resnet(folder: Path) -> Path:
-    """Weights as they come, for 224 px."""
-    torch.manual_seed(0)
-    card = Card(network="resnet50", width=1.0, image_size=224, mean=HALF, std=HALF,
-                threshold=0.0, data="")  # fmt: skip
-    path = folder / "resnet50.safetensors"
-    save(Detector(build("resnet50", image_size=224), HALF, HALF), card, path)
-    return path
 
 
 def photo(width: int, height: int, kind: str = "JPEG") -> bytes:
@@ -140,7 +127,9 @@ def main() -> None:
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
-        started(options.model or random_resnet(Path(folder))) as (address, process),
+        started(
+            options.model or untrained(Path(folder) / "resnet50.safetensors", "resnet50", 224)
+        ) as (address, process),
     ):
         alone(address)
         asyncio.run(together(address, process, options.requests, options.at_once))

@@ -5,6 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
+from support.boards import enter
 
 from facetell.common.errors import UserError
 from facetell.explain.trust import planted
@@ -150,7 +151,7 @@ def test_leaderboard_tells_what_finds_from_what_does_not():
     for at in range(0, 80, 30):
         part = slice(at, at + 30)
         maps = {"good": {"deep": truth[part] + 0.1 * noise[part]}, "centre": {"": bell[part]}}
-        table.add(maps, truth[part], range(80)[part], persons[part], **PLACE)
+        enter(table, maps, truth[part], range(80)[part], persons[part], **PLACE)
     rows = table.table().set_index("method")
     assert rows.loc["good", "rra"] == 1
     assert rows.loc["good", "n"] == 80
@@ -168,7 +169,9 @@ def test_a_prior_beats_the_area_share_but_not_masks_of_others():
         mask[row : row + 4, column : column + 4] = True
     table = leaderboard(truth, range(120))
     bell = baselines(np.zeros((120, 3, 16, 16)), range(120))["centre"]
-    table.add({"centre": {"": bell}}, truth, range(120), range(120), source="baseline", fakes="all")
+    enter(
+        table, {"centre": {"": bell}}, truth, range(120), range(120), source="baseline", fakes="all"
+    )
     row = table.table().iloc[0]
     assert row["rra_low"] - row["area"] > 0.2
     assert abs(row["rra_excess"]) < 0.06
@@ -184,10 +187,10 @@ def test_masks_of_others_are_of_other_persons_and_do_not_depend_on_batches():
     one, _, _ = board()
     two, _, _ = board()
     maps = np.random.default_rng(1).random((80, 16, 16))
-    one.add({"m": {"l": maps}}, truth, range(80), persons, **PLACE)
+    enter(one, {"m": {"l": maps}}, truth, range(80), persons, **PLACE)
     for at in range(80):
         part = slice(at, at + 1)
-        two.add({"m": {"l": maps[part]}}, truth[part], [at], persons[part], **PLACE)
+        enter(two, {"m": {"l": maps[part]}}, truth[part], [at], persons[part], **PLACE)
     assert one.table().equals(two.table())
     keys, matrix, who = one.values("rra_excess", **PLACE)
     assert keys == [("m", "l")]
@@ -204,7 +207,7 @@ def test_bad_input():
         scores(np.zeros((2, 16, 16)), masks(1))
     lonely = leaderboard(masks(2), ["a", "a"])
     with pytest.raises(UserError, match="two persons"):
-        lonely.add({}, masks(1), ["x"], ["a"], **PLACE)
+        enter(lonely, {}, masks(1), ["x"], ["a"], **PLACE)
 
 
 def test_leads_are_over_all_that_knows_nothing():
@@ -221,13 +224,19 @@ def test_leads_are_over_all_that_knows_nothing():
         "even": {"a": np.ones((80, 16, 16))},
         "noise": {str(layer): random.random((80, 16, 16)) for layer in range(20)},
     }
-    found.add(maps, truth, ids, persons, source="trained", fakes="single")
-    found.add(
-        {"architecture": {"a": half}}, truth, ids, persons, source="untrained", fakes="single"
+    enter(found, maps, truth, ids, persons, source="trained", fakes="single")
+    enter(
+        found,
+        {"architecture": {"a": half}},
+        truth,
+        ids,
+        persons,
+        source="untrained",
+        fakes="single",
     )
     blind = baselines(np.zeros((80, 3, 16, 16)), ids)
     alone = {name: {"input": values} for name, values in blind.items()}
-    found.add(alone, truth, ids, persons, source="baseline", fakes="single")
+    enter(found, alone, truth, ids, persons, source="baseline", fakes="single")
     table = found.table()
     rows = table[table["source"] == "trained"].set_index("method")
     best = max(table.loc[table["source"] == "baseline", "rra"].max(), 16 / 256)

@@ -9,6 +9,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
+from support.boards import enter
 
 from facetell.common.figure_style import TALLEST, plt, save
 from facetell.explain.activation.channels import Channels
@@ -290,11 +291,13 @@ def verdicts(*scopes: str) -> dict[str, Verdict]:
         noise = random.random((12, SIZE, SIZE))
         maps = {"gradcam": {"a": noise, "b": masks.astype(float)}, "eigencam": {"a": noise},
                 "saliency": {"input": noise}}  # fmt: skip
-        board.add(maps, *known, source="trained", fakes="single")
-        board.add({"gradcam": {"a": noise, "b": noise}}, *known, source="untrained", fakes="single")
+        enter(board, maps, *known, source="trained", fakes="single")
+        enter(
+            board, {"gradcam": {"a": noise, "b": noise}}, *known, source="untrained", fakes="single"
+        )
         blind = baselines(random.random((12, 3, SIZE, SIZE)), names, seed=0)
         alone = {name: {"input": map_} for name, map_ in blind.items()}
-        board.add(alone, *known, source="baseline", fakes="single")
+        enter(board, alone, *known, source="baseline", fakes="single")
         fakes, passed, gate = SCOPES[scope]
         found[f"m{model}"] = judge(
             board.table(),

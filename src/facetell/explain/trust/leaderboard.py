@@ -54,29 +54,6 @@ class Leaderboard:
             ("source", "fakes", "method", "layer"), resamples=resamples, seed=seed
         )
 
-    def add(
-        self,
-        maps: Mapping[str, Mapping[str, np.ndarray]],
-        masks: np.ndarray,
-        ids: Sequence[Any],
-        persons: Sequence[Any],
-        *,
-        source: str,
-        fakes: str,
-    ) -> None:
-        """Take a batch: ``maps[method][layer]`` (B, h, w), ``masks`` bool (B, S, S).
-
-        ``source`` (trained, untrained, baseline) and ``fakes`` (single, several) keep apart what
-        is set side by side. Several untrained networks may be added one after the
-        other: ``n`` then counts maps, and persons stay the unit of the intervals. Fakes that the
-        model does not tell by their artefacts (``gated``) are to be left out beforehand.
-
-        Raises
-        ------
-        UserError : as ``scores``, or there is no other person in the pool.
-        """
-        self.take(self.scored(maps, masks, ids, persons, source=source, fakes=fakes), persons)
-
     def scored(
         self,
         maps: Mapping[str, Mapping[str, np.ndarray]],
@@ -87,8 +64,21 @@ class Leaderboard:
         source: str,
         fakes: str,
     ) -> dict[Key, dict[str, np.ndarray]]:
-        """The numbers (B,) by key of what ``add`` is given, which ``take`` enters: so that other
-        processes can make them."""
+        """The numbers (B,) of a batch by key, which ``take`` enters; any process can make them.
+
+        Parameters
+        ----------
+        maps : ``maps[method][layer]`` (B, h, w). Fakes that the model does not tell by their
+            artefacts (``gated``) are to be left out beforehand.
+        masks : bool (B, S, S).
+        source, fakes : (trained, untrained, baseline) and (single, several) keep apart what is set
+            side by side. Several untrained networks may be entered one after the other: ``n`` then
+            counts maps, and persons stay the unit of the intervals.
+
+        Raises
+        ------
+        UserError : as ``scores``, or there is no other person in the pool.
+        """
         masks = _checked(masks)
         drawn = np.stack([self.others_of(*pair) for pair in zip(ids, persons, strict=True)])
         every = np.concatenate([masks[:, None], self._pool[drawn]], axis=1)
