@@ -10,7 +10,7 @@ from facetell.common.figure_style import save_all
 from facetell.common.files import write_json
 from facetell.common.machine import device
 from facetell.common.progress import estimating
-from facetell.dataset.stored import read_manifest
+from facetell.dataset.stored import in_order, read_manifest
 from facetell.evaluation.model_scores import margins_of
 from facetell.evaluation.predictions import CONTROL, read
 from facetell.explain.registry import cost
@@ -106,8 +106,7 @@ def explained_set(detector: Detector, model: str, settings: Settings, split: str
     """A trained detector with the packed images of a split and its margins on them."""
     card = detector.card
     images = Images(Packed(paths.PACKED[split]), card.image_size, keep=True)
-    manifest = read_manifest(paths.MANIFEST, NEEDED, [split])
-    own = manifest.set_index("id").loc[images.packed.ids].reset_index()
+    own = in_order(read_manifest(paths.MANIFEST, NEEDED, [split]), images.packed.ids)
     predictions = read(paths.predictions(model))
     table = predictions.table
     twins = ((table["split"] == split) & (table["variant"] == CONTROL)).any()

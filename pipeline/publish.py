@@ -25,7 +25,7 @@ from PIL.PngImagePlugin import PngInfo
 from facetell.common.errors import UserError
 from facetell.common.figure_style import plt
 from facetell.common.files import read_json, whole, write_text
-from facetell.dataset.stored import read_manifest
+from facetell.dataset.stored import in_order, read_manifest
 from facetell.evaluation.model_scores import margins_of
 from facetell.evaluation.predictions import CONTROL, read
 from facetell.explain import default_layer, explain
@@ -293,8 +293,7 @@ def one_face() -> Image.Image:
     detector = Detector.load(paths.weights(model))
     card = detector.card
     images = Images(Packed(paths.PACKED["test"]), card.image_size)
-    test = read_manifest(paths.MANIFEST, splits=["test"]).set_index("id").loc[images.packed.ids]
-    test = test.reset_index()
+    test = in_order(read_manifest(paths.MANIFEST, splits=["test"]), images.packed.ids)
     predictions = read(paths.predictions(model))
     clean, without = (margins_of(predictions, test, name) for name in ("clean", CONTROL))
     single = ~test["artefacts"].str.contains("+", regex=False) & (test["label"] == 1)

@@ -79,6 +79,17 @@ def chunks(
                 yield batch.to_pandas()
 
 
+def in_order(manifest: pd.DataFrame, ids: Sequence[str] | pd.Index) -> pd.DataFrame:
+    """The rows of these images, in their order.
+
+    >>> in_order(pd.DataFrame({"id": ["a", "b", "c"], "label": [0, 1, 1]}), ["c", "a"])
+      id  label
+    0  c      1
+    1  a      0
+    """
+    return manifest.set_index("id").loc[ids].rename_axis("id").reset_index()
+
+
 def count(folder: str | Path, splits: Sequence[str] = SPLITS) -> int:
     """Rows of these splits.
 
