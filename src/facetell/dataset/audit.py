@@ -90,11 +90,11 @@ class Measured(NamedTuple):
 
 def sample(manifest: pd.DataFrame, images: int | None, seed: int) -> pd.DataFrame:
     """At most ``images`` rows that are used, drawn with ``seed``, in the order of their ids."""
-    used = manifest[manifest["split"].isin(SPLITS)].sort_values("id")
-    if images is None or images >= len(used):
-        return used
-    places = np.random.default_rng(seed).choice(len(used), size=images, replace=False)
-    return used.iloc[np.sort(places)]
+    used = manifest.loc[manifest["split"].isin(SPLITS), "id"].sort_values().index
+    if images is not None and images < len(used):
+        places = np.random.default_rng(seed).choice(len(used), size=images, replace=False)
+        used = used[np.sort(places)]
+    return manifest.loc[used]
 
 
 def measure(

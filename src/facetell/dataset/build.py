@@ -95,7 +95,8 @@ def _frames(table: pd.DataFrame, alike: list[Pair], names: Sequence[str]) -> dic
     ``table`` is changed; the sets for which that holds, and why.
     """
     found = {}
-    for (name, _), part in table[table["set"].isin(names)].groupby(["set", "label"]):
+    rows = table.loc[table["set"].isin(names), ["set", "label", "person"]]
+    for (name, _), part in rows.groupby(["set", "label"]):
         place = {int(row): at for at, row in enumerate(part.index)}
         pairs = [
             (place[pair.first], place[pair.second])

@@ -22,9 +22,11 @@ from facetell.common.files import clear, whole
 
 SEGMENT = 2**14  # images: what a killed run loses at most
 LUMA = 1024  # bytes of a thumbnail
+KEY = 16  # bytes
+KEYS = pa.binary(KEY)
 SCHEMA = pa.schema(
     {
-        "key": pa.binary(16),
+        "key": KEYS,
         "width": pa.int32(),
         "height": pa.int32(),
         "format": pa.string(),

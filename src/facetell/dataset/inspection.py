@@ -21,7 +21,7 @@ import pyarrow as pa
 from facetell.common.parallel import ALONE, CHUNK, in_processes, opened
 from facetell.common.progress import estimating, progress, worked
 from facetell.dataset import hashes, thumbnails
-from facetell.dataset.findings import SCHEMA, Findings, Seen
+from facetell.dataset.findings import KEY, KEYS, SCHEMA, Findings, Seen
 from facetell.dataset.hashes import perceptual_hash
 from facetell.dataset.sources.folder import open_files
 from facetell.dataset.thumbnails import luma
@@ -83,7 +83,7 @@ def look_at(
     aside = rows.loc[~usable, ["set", "path"]].reset_index(drop=True)
     aside["reason"] = [reasons[int(row)] for row in np.flatnonzero(~usable)]
     found = known.table.drop_columns("key").take(pa.array(places))
-    hashed = b"".join(found["hash"].to_pylist())
+    hashed = found["hash"].combine_chunks().buffers()[1]
     table = pd.concat(
         [
             rows[usable].reset_index(drop=True),
@@ -91,7 +91,8 @@ def look_at(
         ],
         axis=1,
     )
-    return Looked(table, aside, np.frombuffer(hashed, np.uint8).reshape(-1, 32), known, places)
+    hashes = np.frombuffer(hashed, np.uint8)[: 32 * len(table)].reshape(-1, 32)
+    return Looked(table, aside, hashes, known, places)
 
 
 def _keys(rows: pd.DataFrame, files: Mapping[str, Path], everyone: Treatment) -> pa.Array:
@@ -99,7 +100,7 @@ def _keys(rows: pd.DataFrame, files: Mapping[str, Path], everyone: Treatment) ->
     common = hashlib.sha256(f"{PIL.__version__} {imagehash.__version__} {everyone}".encode())
     for module in CODE:
         common.update(Path(str(module.__file__)).read_bytes())
-    keys = []
+    keys = bytearray()  # a million small objects would take ten times as much
     with ExitStack() as stack:
         archives = {
             name: stack.enter_context(open_files(files[name])) for name in rows["set"].unique()
@@ -110,8 +111,8 @@ def _keys(rows: pd.DataFrame, files: Mapping[str, Path], everyone: Treatment) ->
                 said += [row.platform, row.id]
             digest = common.copy()
             digest.update("\0".join(said).encode())
-            keys.append(digest.digest()[:16])
-    return pa.array(keys, pa.binary(16))
+            keys += digest.digest()[:KEY]
+    return pa.Array.from_buffers(KEYS, len(rows), [None, pa.py_buffer(keys)])
 
 
 def _look_at_some(

@@ -172,8 +172,8 @@ def effective(table: pd.DataFrame, leaks: pd.DataFrame) -> dict[str, int]:
     """Images of each split that are no copies of another one there."""
     copies = leaks[leaks["kind"].isin(INSIDE.values())]
     again = set(copies["other_id"]) if len(copies) else set()
-    kept = table[table["split"].isin(RANK) & ~table["id"].isin(again)]
-    return {split: int((kept["split"] == split).sum()) for split in RANK}
+    kept = table.loc[~table["id"].isin(again), "split"]
+    return {split: int((kept == split).sum()) for split in RANK}
 
 
 def _by_key(key: "pd.Series[object]", rank: np.ndarray) -> list[tuple[int, int, str]]:

@@ -71,7 +71,7 @@ def summary(
         "harmonised": harmonised,
         "set_aside": {
             "count": len(aside),
-            "reasons": tally(aside["reason"].str.split(r": | \(", regex=True).str[0]),
+            "reasons": tally(_kinds(aside["reason"])),
         },
         "pairs_across_splits": tally(leaks.loc[leaks["split"] != leaks["other_split"], "kind"]),
         "grouped": files["groups"]["rule"],

@@ -12,7 +12,7 @@ from facetell.evaluation.predictions import CONTROL
 from facetell.images.decoding import decode_inspected
 from facetell.images.loading import Images, fit, scoring_batches, to_unit
 from facetell.models.detector import Detector
-from facetell.models.inference import evaluating, margin_of, to_numpy
+from facetell.models.inference import evaluating, gathered, margin_of, to_numpy
 
 Perturb = Callable[[torch.Tensor, list[str]], torch.Tensor]
 
@@ -60,9 +60,11 @@ def variant_margins(
     >>> list(variant_margins(detector, images, variants, torch.device("cpu")))
     ['clean', 'flip', 'without_artefacts']
     """
-    ids, parts = images.packed.ids, []
+    ids, twins_seen = images.packed.ids, False
     size = batch_size(device, images.size)
     batches = scoring_batches(images, size, workers, world)
+    names = ("clean", *variants, CONTROL)
+    scores = np.empty((len(names), len(images)))
     total = len(images) * (1 + len(variants))
     with (
         evaluating(detector),
@@ -70,26 +72,23 @@ def variant_margins(
         progress(None, "scoring images x variants", total) as bar,
     ):
         for indices, pixels, _ in batches:
-            clean = to_unit(pixels, device)
-            names = [ids[index] for index in indices.tolist()]
+            clean, here = to_unit(pixels, device), indices.tolist()
+            chosen = [ids[index] for index in here]
             rows = [margin_of(detector, clean)]
-            bar.update(len(names) * world.size)
+            bar.update(len(here) * world.size)
             for perturb in variants.values():
                 # an accelerator still computes the last variant while the next one is perturbed
-                rows.append(margin_of(detector, perturb(clean, names)))
-                bar.update(len(names) * world.size)
-            margins = to_numpy(torch.stack(rows))
-            twins = [images.packed.twin(index) for index in indices.tolist()]
-            parts.append((margins, _with_twins(detector, images.size, margins[0], twins, device)))
-            worked(len(names) * world.size)
-    parts = world.interleaved(parts)
-    by_variant = np.concatenate([margins for margins, _ in parts], axis=1)
-    scores = dict(zip(("clean", *variants), by_variant, strict=True))
-    if any(control is not None for _, control in parts):
-        scores[CONTROL] = np.concatenate(
-            [margins[0] if control is None else control for margins, control in parts]
-        )
-    return scores
+                rows.append(margin_of(detector, perturb(clean, chosen)))
+                bar.update(len(here) * world.size)
+            scores[:-1, here] = to_numpy(torch.stack(rows))
+            twins = [images.packed.twin(index) for index in here]
+            scores[-1, here] = _with_twins(detector, images.size, scores[0, here], twins, device)
+            twins_seen |= any(twins)
+            worked(len(here) * world.size)
+    found = dict(zip(names, gathered(scores, batches, world), strict=True))
+    if not any(world.interleaved([twins_seen])):
+        del found[CONTROL]
+    return found
 
 
 def _with_twins(
@@ -98,10 +97,11 @@ def _with_twins(
     clean: np.ndarray,
     twins: list[bytes | None],
     device: torch.device,
-) -> np.ndarray | None:
+) -> np.ndarray:
+    """The margins ``clean`` (B,), but of what has a twin that of its twin."""
     at = [index for index, twin in enumerate(twins) if twin]
     if not at:
-        return None
+        return clean
     pixels = torch.stack([fit(decode_inspected(twin), size) for twin in twins if twin])
     replaced = clean.copy()
     replaced[at] = to_numpy(margin_of(detector, to_unit(pixels, device)))

@@ -13,7 +13,7 @@ import mmap
 import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from functools import cached_property, lru_cache, partial
+from functools import cached_property
 from io import BytesIO
 from itertools import accumulate
 from pathlib import Path
@@ -42,7 +42,8 @@ LISTED = pa.schema({"id": pa.large_string(), "label": pa.int8(), "person": pa.la
 INDEX = "index.json"
 SUFFIX = ".arrow"
 ROWS = 64  # per record batch: small enough to stay in memory, large enough to be no overhead
-FORGET = 64 * 2**20  # bytes read after which mapped pages are handed back
+AROUND = 2**16  # bytes that a system maps around what is read
+FORGET = 64 * 2**20  # bytes mapped after which all pages are handed back
 OPEN = 128  # shards that a process keeps open: some systems allow 256 files
 CHECKSUM = 32  # digits of a file's sha256 that stand in its name
 WORDS = pd.StringDtype("pyarrow", np.nan)  # that pandas uses where nothing is said
@@ -101,7 +102,6 @@ class _Mapped:
     def __init__(self, path: Path) -> None:
         with open(path, "rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self._read = 0
         try:
             self.reader = pa.ipc.open_file(pa.py_buffer(self._map))
         except pa.ArrowInvalid as error:
@@ -109,15 +109,11 @@ class _Mapped:
 
     def value(self, column: str, row: int) -> bytes | None:
         value: bytes | None = self.reader.get_batch(row // ROWS)[column][row % ROWS].as_py()
-        self._read += len(value) if value else 0
-        if self._read > FORGET:
-            self._forget()
         return value
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
         """Hand back the mapped pages: they count as this process's memory, which would grow with
         the set."""
-        self._read = 0
         if sys.platform != "win32":  # which drops pages when it needs memory, but not on request
             self._map.madvise(mmap.MADV_DONTNEED)
 
@@ -155,8 +151,8 @@ class Packed:
         self._listed = _Mapped(self.path / index.listed.name).reader.read_all()
         self.ids = _words(self._listed["id"])
         self.labels = self._listed["label"].to_numpy().astype(np.int8)
-        # by number: a path takes longer to make than an image to read
-        self._opened = lru_cache(OPEN)(partial(_nth, self.path, self._shards))
+        self._opened: dict[int, _Mapped] = {}  # by number, the last one that was used at the end
+        self._mapped = 0  # bytes since pages were handed back
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -219,15 +215,26 @@ class Packed:
         index %= len(self)
         number = bisect_right(self._ends, index)
         shard = self._shards[number]
-        mapped = self._opened(number)
+        mapped = self._open(number)
         try:
-            return mapped.value(column, index - self._ends[number] + shard.rows)
+            value = mapped.value(column, index - self._ends[number] + shard.rows)
         except (pa.ArrowException, OSError) as error:
             raise UserError(_remedy(self.path / shard.name, str(error))) from error
+        self._mapped += AROUND + len(value or b"")
+        if self._mapped > FORGET:
+            self._mapped = 0
+            for each in self._opened.values():
+                each.forget()
+        return value
 
-
-def _nth(folder: Path, shards: list[File], number: int) -> _Mapped:
-    return _Mapped(folder / shards[number].name)
+    def _open(self, number: int) -> _Mapped:
+        mapped = self._opened.pop(number, None)
+        if mapped is None:
+            mapped = _Mapped(self.path / self._shards[number].name)
+        self._opened[number] = mapped
+        if len(self._opened) > OPEN:
+            del self._opened[next(iter(self._opened))]
+        return mapped
 
 
 def named(path: Path, digest: str) -> str:

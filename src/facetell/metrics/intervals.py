@@ -39,26 +39,38 @@ class Resamples:
     def __init__(self, groups: ArrayLike, *, resamples: int = RESAMPLES, seed: int = 0) -> None:
         names, self.member = np.unique(np.asarray(groups), return_inverse=True)
         random = np.random.default_rng(seed)
-        drawn = np.empty((len(names), resamples), dtype=np.float32)  # small counts: exact
-        for column in range(resamples):
-            draw = random.integers(len(names), size=len(names))
-            drawn[:, column] = np.bincount(draw, minlength=len(names))
-        self._blocks: list[np.ndarray] = [
-            np.ascontiguousarray(drawn[:, at : at + BLOCK]) for at in range(0, resamples, BLOCK)
+        self._precision: type[np.floating] = np.float32
+        self._blocks = [
+            _counts(random, len(names), min(BLOCK, resamples - at))
+            for at in range(0, resamples, BLOCK)
         ]
 
     def weights(self, rows: np.ndarray | slice = slice(None)) -> Iterator[np.ndarray]:
         """How often each of the images in ``rows`` was drawn: blocks (N, r), r <= ``BLOCK``."""
         member = self.member[rows]
         for block in self._blocks:
-            yield block[member]
+            yield block[member].astype(self._precision)
 
     def sums(self, values: np.ndarray, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Sum of ``values`` (N, K), one row for each of ``rows``, in each draw: (R, K)."""
         totals = np.zeros((len(self._blocks[0]), values.shape[1]))
         np.add.at(totals, self.member[rows], values.astype(float))
-        totals = totals.astype(self._blocks[0].dtype)
-        return np.concatenate([block.T @ totals for block in self._blocks]).astype(float)
+        totals = totals.astype(self._precision)
+        drawn = [block.T.astype(self._precision) @ totals for block in self._blocks]
+        return np.concatenate(drawn).astype(float)
+
+
+def _counts(random: np.random.Generator, number: int, draws: int) -> np.ndarray:
+    """How often each of ``number`` groups is drawn, (number, draws).
+
+    In bytes, as a million persons have a thousand draws: more than 255 times happens less often
+    than once in 10^500 draws.
+    """
+    found = np.empty((number, draws), dtype=np.uint8)
+    for column in range(draws):
+        drawn = random.integers(number, size=number)
+        found[:, column] = np.bincount(drawn, minlength=number)
+    return found
 
 
 Groups = ArrayLike | Resamples | None
@@ -85,7 +97,8 @@ def once(number: int) -> Resamples:
     [[7.0]]
     """
     single = Resamples.__new__(Resamples)
-    single.member, single._blocks = np.arange(number), [np.ones((number, 1), dtype=float)]
+    single.member, single._blocks = np.arange(number), [np.ones((number, 1), dtype=np.uint8)]
+    single._precision = np.float64
     return single
 
 

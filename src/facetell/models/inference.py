@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader
 
 from facetell.common.distributed import ALONE, World
 from facetell.common.machine import memory_format
@@ -36,12 +37,25 @@ def margins(
     >>> margins(detector, Images(packed_demo("demo")["test"], 64), torch.device("cpu")).shape
     (8,)
     """
+    found, batches = np.empty((1, len(images))), scoring_batches(images, BATCH, workers, world)
     with evaluating(detector), torch.inference_mode():
-        parts = []
-        for _, pixels, _ in scoring_batches(images, BATCH, workers, world):
-            parts.append(to_numpy(margin_of(detector, to_unit(pixels, device), dtype)))
+        for indices, pixels, _ in batches:
+            found[0, indices] = to_numpy(margin_of(detector, to_unit(pixels, device), dtype))
             worked(len(pixels) * world.size)
-    return np.concatenate([np.zeros(0), *world.interleaved(parts)])
+    return gathered(found, batches, world)[0]
+
+
+def gathered(mine: np.ndarray, batches: DataLoader, world: World) -> np.ndarray:
+    """The numbers of all processes, (K, N), of which each has those of its own ``batches``.
+
+    They are written into one array from the start: small arrays that are kept while large ones
+    come and go would tear the memory to pieces, which then grows with the images.
+    """
+    if world.size == 1:
+        return mine
+    assert batches.batch_sampler is not None, "scoring_batches gives one"
+    parts = [mine[:, batch] for batch in batches.batch_sampler]
+    return np.concatenate([mine[:, :0], *world.interleaved(parts)], axis=1)
 
 
 def margin_of(

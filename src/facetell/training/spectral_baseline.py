@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from facetell.common.progress import progress, worked
 from facetell.images.loading import Images, to_unit
-from facetell.images.spectra import NETWORK, features
+from facetell.images.spectra import NETWORK, features, length
 from facetell.metrics.calibration import temperature
 from facetell.metrics.ranking import auc, best_threshold
 from facetell.models.detector import Detector
@@ -86,14 +86,14 @@ def fit(train: Images, valid: Images, device: torch.device, *, seed: int) -> Fit
 
 
 def _features(images: Images, indices: np.ndarray, device: torch.device) -> np.ndarray:
-    batches = []
+    found = np.empty((len(indices), length(images.size)))  # at once: see ``inference.gathered``
     with torch.inference_mode():
         for start in progress(range(0, len(indices), BATCH), "spectra"):
             chosen = indices[start : start + BATCH]
             pixels = torch.stack([images[int(index)][1] for index in chosen])
-            batches.append(features(to_unit(pixels, device)).cpu().double().numpy())
+            found[start : start + BATCH] = features(to_unit(pixels, device)).cpu().double().numpy()
             worked(len(chosen))
-    return np.concatenate(batches)
+    return found
 
 
 def _detector(scaler: StandardScaler, fitted: LogisticRegression, size: int) -> Detector:
