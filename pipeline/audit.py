@@ -16,7 +16,7 @@ from facetell.common.labels import SPLITS
 from facetell.common.progress import estimating
 from facetell.common.seeding import seed_of
 from facetell.dataset import audit, samples, summary
-from facetell.dataset.stored import read_manifest
+from facetell.dataset.stored import read_manifest, selected
 from facetell.images.packed import Packed
 from facetell.report.figures import data as draw
 from facetell.training.augmentations import AUGMENTATIONS, augmentation
@@ -25,7 +25,7 @@ from pipeline.settings import Data, Settings
 from pipeline.stage import run
 
 PER_AUGMENTATION = 8
-NEEDED = sorted({*audit.NEEDED, *summary.NEEDED, "generator"})  # of the manifest's columns
+SHOWN = ["id", "set", "split", "label", "generator"]  # columns that choose and read samples
 
 
 def main() -> None:
@@ -36,8 +36,9 @@ def look() -> None:
     """What every process does; the first one judges and writes."""
     settings, world = Settings.load(), current()
     data = settings.data
-    manifest = read_manifest(paths.MANIFEST, NEEDED)
-    chosen = audit.sample(manifest, data.audit.images, data.audit.seed)
+    manifest = read_manifest(paths.MANIFEST, sorted({*summary.NEEDED, *SHOWN}))
+    drawn = audit.sample(manifest[["id", "split"]], data.audit.images, data.audit.seed)["id"]
+    chosen = selected(paths.MANIFEST, audit.NEEDED, drawn)
     what, afterwards = f"audit: {len(chosen):,} images", audit.seconds_of_fitting(len(chosen))
     with estimating(what, len(chosen), afterwards=afterwards):
         found = audit.measure(chosen, paths.PACKED, workers=cores(), world=world)
@@ -81,7 +82,7 @@ def draw_audit(name: str, found: audit.Measured, areas: dict[str, dict[str, floa
 def draw_samples(manifest: pd.DataFrame, opened: dict[str, Packed]) -> None:
     """Images of each set that is used, as they are and through each augmentation."""
     read = reader(opened)
-    for key, mine in manifest[manifest["split"].isin(SPLITS)].groupby("set"):
+    for key, mine in manifest.loc[manifest["split"].isin(SPLITS), SHOWN].groupby("set"):
         shown = {
             f"{group.label}\n{legible(group.generator)}".strip().replace("_", " "): group.pictures
             for group in samples.groups(mine, read)

@@ -39,7 +39,7 @@ def groups(manifest: pd.DataFrame, read: Callable[[Mapping[str, Any]], bytes]) -
     for label, generator, number in sizes.itertuples(index=False):
         mine = (manifest["label"] == label) & (manifest["generator"] == generator)
         chosen = {
-            split: manifest[mine & (manifest["split"] == split)].iloc[:PER_SPLIT]
+            split: manifest.iloc[np.flatnonzero(mine & (manifest["split"] == split))[:PER_SPLIT]]
             for split in SPLITS
         }
         yield Group(

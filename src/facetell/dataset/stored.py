@@ -79,6 +79,21 @@ def chunks(
                 yield batch.to_pandas()
 
 
+def selected(folder: str | Path, columns: Sequence[str], ids: "pd.Series[str]") -> pd.DataFrame:
+    """These columns, id among them, of the images with these ids, in their order.
+
+    Raises
+    ------
+    UserError : there is no manifest.
+    """
+    parts = [
+        part[part["id"].isin(ids)].assign(split=split)
+        for split in PARTITIONS
+        for part in chunks(folder, [name for name in columns if name != "split"], split)
+    ]
+    return in_order(pd.concat(parts), ids)
+
+
 def in_order(manifest: pd.DataFrame, ids: Sequence[str] | pd.Index) -> pd.DataFrame:
     """The rows of these images, in their order.
 
