@@ -201,3 +201,16 @@ def test_shuffling_is_uniform_over_shards(made):
         seen = np.bincount(tenths[:, tenth].ravel(), minlength=len(share))
         # sampling without replacement varies less than the test assumes
         assert chisquare(seen, share * seen.sum()).pvalue > 0.001
+
+
+def test_mapped_pages_of_every_shard_are_handed_back(made, monkeypatch):
+    """They count as the process's memory: a reader of all shards would hold the whole set."""
+    handed = []
+    monkeypatch.setattr(reading, "FORGET", 20 * reading.AROUND)
+    monkeypatch.setattr(reading._Mapped, "forget", lambda shard: handed.append(shard))
+    packed = Packed(made[0] / "train")
+    for index in np.random.default_rng(0).permutation(IMAGES):
+        packed.image(int(index))
+    opened = len(shards(made[0] / "train"))
+    assert len(set(handed)) == opened
+    assert len(handed) > opened * (IMAGES / 20 - 3)
