@@ -7,27 +7,18 @@ A data set is one zip, a folder of several seen as one, or a folder of Parquet s
 import json
 import zipfile
 from abc import ABC, abstractmethod
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
 from facetell.common.errors import UserError
 from facetell.images.decoding import Unusable
+from facetell.images.zip_listing import ENCRYPTED, info, listing
 
 LARGEST_ENTRY = 256 * 2**20  # bytes, unpacked
-ENCRYPTED = 0x1  # of an entry's flags
 LEFT_OUT = ".facetell/left_out.json"  # numbers of files by why ``sources.folder`` left them out
 SHARDS = "shards.json"  # in a folder of Parquet shards: how they are to be read
-KEPT = {  # of what ``zipfile`` knows of an entry
-    "header_offset": np.int64,
-    "compress_size": np.int64,
-    "file_size": np.int64,
-    "CRC": np.uint32,
-    "flag_bits": np.uint16,
-    "compress_type": np.uint16,
-}
-ENTRY = np.dtype([("zip", np.int32), ("length", np.int32), *KEPT.items()])
 
 
 class Archive(ABC):
@@ -107,17 +98,20 @@ class Zips(Archive):
         names, entries = [], []
         try:
             for number, file in enumerate(files):
-                self._zips.append(_open(file))
+                found = listing(file)
+                self._zips.append(found.file)
                 prefix = f"{file.stem}/" if len(files) > 1 else ""
-                own, index = _index(file, self._zips[-1], number, prefix, self._renamed)
-                names.append(np.char.add(prefix.encode(), own) if prefix else own)
-                entries.append(index)
+                self._renamed |= {prefix + name: said for name, said in found.renamed.items()}
+                names.append(np.char.add(prefix.encode(), found.names) if prefix else found.names)
+                entries.append(found.entries if not number else _numbered(found.entries, number))
         except UserError:
             self.close()
             raise
-        self._names = np.concatenate(names)
-        order = np.argsort(self._names, kind="stable")
-        self._names, self._entries = self._names[order], np.concatenate(entries)[order]
+        self._names, self._entries = names[0], entries[0]
+        if len(files) > 1:
+            together = np.concatenate(names)
+            order = np.argsort(together, kind="stable")
+            self._names, self._entries = together[order], np.concatenate(entries)[order]
 
     def close(self) -> None:
         """Close all files; nothing can be read afterwards."""
@@ -154,7 +148,7 @@ class Zips(Archive):
         try:
             prefix = len(name) - int(entry["length"])  # the zip's name, where there are several
             original = self._renamed.get(name, name[prefix:])
-            with self._zips[entry["zip"]].open(_info(original, entry)) as file:
+            with self._zips[entry["zip"]].open(info(original, entry)) as file:
                 return file.read(size)
         except Exception as error:  # a bad checksum, an unknown compression, a broken stream
             raise Unusable(f"damaged in the archive: {error}") from error
@@ -193,60 +187,8 @@ def open_archive(path: str | Path) -> Archive:
     return Zips(path)
 
 
-def _open(path: Path) -> zipfile.ZipFile:
-    if not path.is_file():
-        raise UserError(f"archive {path} is missing; run the fetch stage, or check data.archive")
-    try:
-        return zipfile.ZipFile(path)
-    # later versions of the format, and names that are not what they say, raise the last two
-    except (zipfile.BadZipFile, OSError, NotImplementedError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"archive {path} is not a zip file or is cut off ({error}); fetch it again"
-        ) from error
-
-
-def _index(
-    path: Path, opened: zipfile.ZipFile, number: int, prefix: str, renamed: dict[str, str]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Names of all files, as bytes, and their ``ENTRY``s; ``opened`` forgets its own.
-
-    Backslashes, which some programs write, become slashes, and go into ``renamed``.
-    """
-    for info in opened.infolist():
-        _refuse_outside(path, info.filename)
-    files = [info for info in opened.infolist() if not info.filename.endswith(("/", "\\"))]
-    if files and all(info.flag_bits & ENCRYPTED for info in files):
-        raise UserError(
-            f"archive {path} is encrypted: unpack it with its password, and give the folder"
-        )
-    shown = [info.filename.replace("\\", "/") for info in files]
-    renamed |= {
-        prefix + name: info.filename
-        for name, info in zip(shown, files, strict=True)
-        if name != info.filename
-    }
-    names = np.array([name.encode() for name in shown], dtype=np.bytes_)
-    entries = np.empty(len(files), dtype=ENTRY)
-    entries["zip"] = number
-    entries["length"] = [len(info.filename) for info in files]
-    for field in KEPT:
-        entries[field] = [getattr(info, field) for info in files]
-    opened.filelist.clear()
-    opened.NameToInfo.clear()
-    return names, entries
-
-
-def _info(name: str, entry: np.void) -> zipfile.ZipInfo:
-    info = zipfile.ZipInfo(name)
-    for field in KEPT:
-        setattr(info, field, int(entry[field]))
-    return info
-
-
-def _refuse_outside(path: Path, name: str) -> None:
-    parts = PurePosixPath(name.replace("\\", "/"))
-    if parts.is_absolute() or ".." in parts.parts or ":" in "".join(parts.parts[:1]):
-        raise UserError(
-            f"archive {path} has an entry that points outside of it: {name!r}; "
-            "do not use it, get it again from a source that you trust"
-        )
+def _numbered(entries: np.ndarray, number: int) -> np.ndarray:
+    """The same, of the zip of this number."""
+    found = np.array(entries)
+    found["zip"] = number
+    return found
