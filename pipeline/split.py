@@ -13,7 +13,7 @@ from facetell.dataset.leaks import gate, worth
 from facetell.dataset.manifest import check
 from facetell.dataset.splits import Splitting
 from facetell.dataset.stored import write_manifest
-from facetell.images.archive import open_archive
+from facetell.images.opening import open_archive
 from facetell.images.reencoding import Treatment
 from pipeline import paths
 from pipeline.settings import Settings

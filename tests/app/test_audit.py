@@ -23,7 +23,7 @@ from facetell.dataset.hints import Hints
 from facetell.dataset.layouts import recognised
 from facetell.dataset.rendered import RenderedSet, write_archive
 from facetell.dataset.sources.folder import Folder, fetch, open_files
-from facetell.images.archive import open_archive
+from facetell.images.opening import open_archive
 
 KEYS = {
     *("understood", "files", "groups", "generators", "contradictions", "copies", "leaks"),

@@ -13,8 +13,8 @@ from facetell.dataset.layouts import rows
 from facetell.dataset.leaks import INSIDE
 from facetell.dataset.manifest import COLUMNS
 from facetell.dataset.splits import Splitting
-from facetell.images.archive import open_archive
 from facetell.images.decoding import inspect
+from facetell.images.opening import open_archive
 from facetell.images.packed import Packed
 from facetell.images.packing import pack
 from facetell.images.reencoding import Treatment

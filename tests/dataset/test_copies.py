@@ -17,7 +17,7 @@ from facetell.dataset.neighbours import ALIKE
 from facetell.dataset.pair import NEAR, Pair
 from facetell.dataset.rendered import RenderedSet, plan, render
 from facetell.dataset.thumbnails import luma, thumbnails
-from facetell.images.archive import open_archive
+from facetell.images.opening import open_archive
 
 SEED = 11
 SEARCHES = {"every pair": 10_000, "index": 0}  # pictures up to which all pairs are compared

@@ -22,8 +22,9 @@ from support import ROOT, encoded, write_zip
 from facetell.common.errors import UserError
 from facetell.common.labels import SPLITS
 from facetell.dataset.layouts import rows
-from facetell.images.archive import LARGEST_ENTRY, open_archive
+from facetell.images.archive import LARGEST_ENTRY
 from facetell.images.decoding import Unusable, decode, decode_inspected, inspect
+from facetell.images.opening import open_archive
 from facetell.images.packed import Packed
 from pipeline import compose
 from pipeline import pack as pack_stage

@@ -19,8 +19,9 @@ from facetell.dataset.layouts import rows
 from facetell.dataset.manifest import plan
 from facetell.dataset.sources.folder import Folder
 from facetell.dataset.thumbnails import luma, thumbnails
-from facetell.images.archive import Zips, open_archive
+from facetell.images.opening import open_archive
 from facetell.images.reencoding import Treatment
+from facetell.images.zips import Zips
 
 ENTRIES = folder_entries({"train": 8, "valid": 3, "test": 3}, separable)
 

@@ -22,7 +22,7 @@ from facetell.common.files import sha256
 from facetell.common.labels import SPLITS
 from facetell.dataset.sources import folder as folder_source
 from facetell.dataset.stored import read_manifest
-from facetell.images.archive import open_archive
+from facetell.images.opening import open_archive
 from facetell.images.packed import Packed
 from pipeline import compose, watch
 

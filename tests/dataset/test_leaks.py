@@ -14,7 +14,7 @@ from facetell.dataset.build import build
 from facetell.dataset.layouts import rows
 from facetell.dataset.leaks import BOTH_LABELS, COPY, INSIDE, OTHER_LABEL, effective, gate, worth
 from facetell.dataset.splits import Splitting
-from facetell.images.archive import open_archive
+from facetell.images.opening import open_archive
 
 SPLITTING = Splitting(valid=0, test=0, seed=0)
 

@@ -14,7 +14,7 @@ from facetell.dataset.build import build
 from facetell.dataset.hints import Hints
 from facetell.dataset.layouts import listing
 from facetell.dataset.splits import Splitting
-from facetell.images.archive import open_archive
+from facetell.images.opening import open_archive
 from facetell.images.packed import Packed, planted_mask
 from facetell.images.packing import pack
 from facetell.images.reencoding import Treatment

@@ -21,9 +21,9 @@ from support import encoded, write_zip
 
 from facetell.common.errors import UserError
 from facetell.dataset.inspection import look_at
-from facetell.images.archive import open_archive
 from facetell.images.decoding import Unusable, decode, decode_inspected, inspect
 from facetell.images.jpeg_damage import HARMLESS, damage, warning
+from facetell.images.opening import open_archive
 from facetell.images.photos import read_photo
 
 END = b"\xff\xd9"

@@ -5,7 +5,7 @@ import pytest
 from support import built, folder_entries, separable
 
 from facetell.common.errors import UserError
-from facetell.images import archive as archives
+from facetell.images.opening import open_archive
 from facetell.images.packed import Packed
 from facetell.images.packing import pack
 
@@ -15,7 +15,7 @@ def test_packed_images_are_the_original_bytes_in_manifest_order(packed_set, mani
     part = manifest[manifest["split"] == "train"]
     assert list(packed.ids) == list(part["id"])
     assert (packed.labels == part["label"].to_numpy()).all()
-    with archives.open_archive(packed_set / "raw/folder") as archive:
+    with open_archive(packed_set / "raw/folder") as archive:
         for index, path in enumerate(part["path"]):
             assert packed.image(index) == archive.read(path)
     assert packed.mask(0) is None

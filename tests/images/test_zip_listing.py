@@ -9,8 +9,8 @@ import pytest
 from facetell.common.errors import UserError
 from facetell.common.files import cached
 from facetell.images import zip_listing
-from facetell.images.archive import open_archive
 from facetell.images.decoding import Unusable
+from facetell.images.opening import open_archive
 
 CONTENT = {f"real/{number:03}.txt": f"number {number}" * 9 for number in range(40)}
 

@@ -9,7 +9,7 @@ from support import picture
 
 from facetell.common.errors import UserError
 from facetell.dataset.layouts import rows
-from facetell.images.archive import open_archive
+from facetell.images.opening import open_archive
 from pipeline import fetch, watch
 from pipeline.settings import ImageSet
 

@@ -14,7 +14,7 @@ from facetell.common.errors import UserError
 from facetell.common.files import write_json
 from facetell.dataset.layouts import recognised, rows
 from facetell.dataset.neighbours import ALIKE
-from facetell.images.archive import open_archive
+from facetell.images.opening import open_archive
 from pipeline import scale_tables
 from pipeline.scale_tables import DISK, LARGEST, NOTHING, TIME, Law
 

@@ -16,7 +16,7 @@ from facetell.dataset.account import account
 from facetell.dataset.build import Dataset, build
 from facetell.dataset.layouts import Listing, rows
 from facetell.dataset.splits import Splitting
-from facetell.images.archive import open_archive
+from facetell.images.opening import open_archive
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

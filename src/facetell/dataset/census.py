@@ -23,7 +23,7 @@ def images(archive: Archive) -> list[str]:
     """Files that are images by their ending or by their content, those of a system left out.
 
     >>> import zipfile
-    >>> from facetell.images.archive import open_archive
+    >>> from facetell.images.opening import open_archive
     >>> with zipfile.ZipFile("mixed.zip", "w") as file:
     ...     file.writestr("real/a", bytes.fromhex("ffd8ffe0") + bytes(60))
     ...     file.writestr("real/b.jpg", b"")

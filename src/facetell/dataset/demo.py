@@ -9,7 +9,7 @@ from facetell.dataset.layouts import rows
 from facetell.dataset.rendered import RenderedSet, write_archive
 from facetell.dataset.splits import Splitting
 from facetell.dataset.stored import chunks, write_manifest
-from facetell.images.archive import open_archive
+from facetell.images.opening import open_archive
 from facetell.images.packed import Packed
 from facetell.images.packing import NEEDED, pack
 

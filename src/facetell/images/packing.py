@@ -23,8 +23,9 @@ from facetell.common.files import clear, whole, write_json
 from facetell.common.parallel import in_processes, opened
 from facetell.common.progress import progress, worked
 from facetell.images import sharding
-from facetell.images.archive import Archive, open_archive
+from facetell.images.archive import Archive
 from facetell.images.decoding import Unusable, inspect
+from facetell.images.opening import open_archive
 from facetell.images.packed import INDEX, LISTED, ROWS, SCHEMA, SUFFIX, File, Index, middle, named
 from facetell.images.reencoding import Treatment, treatment
 

@@ -10,7 +10,7 @@ from support import accounted, picture, write_zip
 from facetell.common.errors import UserError
 from facetell.dataset.hints import Hints
 from facetell.dataset.layouts import Listing, listing
-from facetell.images.archive import open_archive
+from facetell.images.opening import open_archive
 
 PAIRS = {"train": ("000", "003"), "val": ("017", "020"), "test": ("035", "036")}
 HOME = "/home/someone/datasets/rgb"

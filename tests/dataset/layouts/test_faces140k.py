@@ -8,7 +8,7 @@ from facetell.common.errors import UserError
 from facetell.common.labels import SPLITS
 from facetell.dataset.layouts import rows
 from facetell.dataset.manifest import COLUMNS
-from facetell.images import archive as archives
+from facetell.images.opening import open_archive
 
 
 def listing(split: str, names: dict[str, int]) -> bytes:
@@ -33,7 +33,7 @@ def kaggle_entries() -> dict[str, bytes]:
 
 
 def test_kaggle_labels_are_turned_round(tmp_path):
-    manifest, aside, leaks, _ = built(tmp_path, kaggle_entries(), "faces140k")
+    manifest, aside, leaks, *_ = built(tmp_path, kaggle_entries(), "faces140k")
     assert len(aside) == 0
     assert len(leaks) == 0
     assert tuple(manifest.columns) == COLUMNS
@@ -49,7 +49,7 @@ def test_kaggle_contradicting_labels_are_refused(tmp_path):
     entries = kaggle_entries()
     entries["test.csv"] = entries["test.csv"].replace(b",1,real,", b",0,real,", 1)
     with (
-        archives.open_archive(write_zip(tmp_path / "a.zip", entries)) as archive,
+        open_archive(write_zip(tmp_path / "a.zip", entries)) as archive,
         pytest.raises(UserError, match=r"test\.csv.*labelled 0 but called 'real'"),
     ):
         rows("faces140k", archive)
@@ -58,7 +58,7 @@ def test_kaggle_contradicting_labels_are_refused(tmp_path):
 def test_photos_and_generated_pictures_are_counted_by_split_and_class(tmp_path):
     count = {"train": 4, "valid": 2, "test": 3}
     path = write_zip(tmp_path / "a.zip", photos.kaggle_entries(count))
-    with archives.open_archive(path) as archive:
+    with open_archive(path) as archive:
         table = rows("faces140k", archive)
         names = set(archive.names)
     counts = table.groupby(["split", "label"]).size().to_dict()
@@ -68,7 +68,7 @@ def test_photos_and_generated_pictures_are_counted_by_split_and_class(tmp_path):
 
 @pytest.mark.skipif(photos.REAL is None, reason=photos.WHY)
 def test_the_real_archive_has_both_classes_in_every_split():
-    with archives.open_archive(photos.REAL) as archive:
+    with open_archive(photos.REAL) as archive:
         table = rows("faces140k", archive)
         assert set(table["path"]) <= set(archive.names)
     assert len(table.groupby(["split", "label"])) == 6

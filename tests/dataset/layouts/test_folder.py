@@ -6,7 +6,7 @@ from support import picture, write_zip
 
 from facetell.common.errors import UserError
 from facetell.dataset.layouts import rows
-from facetell.images import archive as archives
+from facetell.images.opening import open_archive
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from facetell.images import archive as archives
 )
 def test_folders_without_a_class_or_split(tmp_path, names, says):
     path = write_zip(tmp_path / "a.zip", {name: picture() for name in names})
-    with archives.open_archive(path) as archive, pytest.raises(UserError, match=says):
+    with open_archive(path) as archive, pytest.raises(UserError, match=says):
         rows("folder", archive)
 
 
@@ -34,7 +34,7 @@ def test_folder_names_are_understood(tmp_path, synthetic, valid):
         for i in range(2)
     ]
     path = write_zip(tmp_path / "a.zip", dict.fromkeys(names, b""))
-    with archives.open_archive(path) as archive:
+    with open_archive(path) as archive:
         table = rows("folder", archive)
     assert sorted(set(table["split"])) == ["test", "train", "valid"]
     assert (table["label"] == table["path"].str.contains(synthetic)).all()

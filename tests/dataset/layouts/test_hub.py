@@ -14,7 +14,7 @@ from facetell.common.errors import UserError
 from facetell.dataset.hints import Hints
 from facetell.dataset.layouts import Listing, listing
 from facetell.dataset.sources import hub
-from facetell.images.archive import open_archive
+from facetell.images.opening import open_archive
 
 CLASS = {"label": {"names": ["fake", "real"], "_type": "ClassLabel"}, "image": {"_type": "Image"}}
 LEFT_OUT = "images that are in no class or not listed"

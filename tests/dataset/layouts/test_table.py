@@ -13,7 +13,7 @@ from facetell.dataset.hints import Hints
 from facetell.dataset.layouts import Listing, listing
 from facetell.dataset.sources import local, table
 from facetell.dataset.splits import Splitting
-from facetell.images.archive import open_archive
+from facetell.images.opening import open_archive
 
 PICTURES = [picture(seed, size=(32, 32)) for seed in range(40)]
 REAL_IS_ZERO = Hints(classes={"real": ["0"], "fake": ["1"]})

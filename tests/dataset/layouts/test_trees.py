@@ -15,7 +15,7 @@ from facetell.dataset.build import build
 from facetell.dataset.hints import Hints
 from facetell.dataset.layouts import listing
 from facetell.dataset.splits import Splitting
-from facetell.images.archive import open_archive
+from facetell.images.opening import open_archive
 
 PICTURES = [picture(seed, size=(32, 32)) for seed in range(900)]
 

@@ -11,7 +11,7 @@ from facetell.common.errors import UserError
 from facetell.common.files import sha256
 from facetell.dataset.layouts import listing, rows
 from facetell.dataset.sources import folder as folder_source
-from facetell.images import archive as archives
+from facetell.images.opening import open_archive
 
 
 def test_links_are_followed_once_and_nothing_vanishes(tmp_path):
@@ -28,7 +28,7 @@ def test_links_are_followed_once_and_nothing_vanishes(tmp_path):
     (root / "real/broken.jpg").symlink_to(tmp_path / "nowhere")
     (root / "notes.txt").write_text("words", encoding="utf-8")
     folder_source.fetch(tmp_path / "1.zip", root=root)
-    with archives.open_archive(tmp_path / "1.zip") as archive:
+    with open_archive(tmp_path / "1.zip") as archive:
         listed = listing("folder", archive)
     assert listed.table["label"].value_counts().to_dict() == {1: 4, 0: 3}
     assert listed.ignored == {
@@ -46,7 +46,7 @@ def test_names_that_are_no_utf_8_are_packed(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(picture(len(name)))
     folder_source.fetch(tmp_path / "1.zip", root=tmp_path / "set")
-    with archives.open_archive(tmp_path / "1.zip") as archive:
+    with open_archive(tmp_path / "1.zip") as archive:
         assert archive.names == ["fake/%E9%E9.jpg", "real/%FF.jpg"]
 
 
@@ -59,7 +59,7 @@ def test_folder_source_packs_the_same_bytes_twice(tmp_path):
     folder_source.fetch(tmp_path / "1.zip", root=root)
     folder_source.fetch(tmp_path / "2.zip", root=root)
     assert sha256(tmp_path / "1.zip") == sha256(tmp_path / "2.zip")
-    with archives.open_archive(tmp_path / "1.zip") as archive:
+    with open_archive(tmp_path / "1.zip") as archive:
         assert len(rows("folder", archive)) == 8
     with pytest.raises(UserError, match="there is no folder"):
         folder_source.fetch(tmp_path / "3.zip", root=tmp_path / "nowhere")

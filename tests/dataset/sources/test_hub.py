@@ -15,7 +15,7 @@ from facetell.common.errors import UserError
 from facetell.dataset.hints import Hints
 from facetell.dataset.layouts import listing
 from facetell.dataset.sources import hub
-from facetell.images.archive import open_archive
+from facetell.images.opening import open_archive
 
 REPO = "someone/faces"
 

@@ -95,7 +95,7 @@ def recognised(archive: Archive) -> str:
     """The layout of an archive, as it shows: that of a published set, or else ``folder``.
 
     >>> import zipfile
-    >>> from facetell.images.archive import open_archive
+    >>> from facetell.images.opening import open_archive
     >>> with zipfile.ZipFile("faces.zip", "w") as file:
     ...     for name in ("training_real/real_1.jpg", "training_fake/easy_1_0101.jpg"):
     ...         file.writestr(name, b"")
@@ -110,7 +110,7 @@ def rows(layout: str, archive: Archive, hints: Hints | None = None) -> pd.DataFr
     """The table of ``listing``.
 
     >>> import zipfile
-    >>> from facetell.images.archive import open_archive
+    >>> from facetell.images.opening import open_archive
     >>> with zipfile.ZipFile("mine.zip", "w") as file:
     ...     for name in ("real/a.jpg", "fake/b.jpg"):
     ...         file.writestr(name, b"")

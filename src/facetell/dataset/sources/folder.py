@@ -13,8 +13,9 @@ from facetell.common.files import read_json, whole, write_json
 from facetell.common.progress import estimating, progress, worked
 from facetell.dataset.census import ARCHIVES, FOREIGN, HEAD, HIDDEN, NESTED, kind_of
 from facetell.dataset.tree import hidden
-from facetell.images.archive import LARGEST_ENTRY, LEFT_OUT, SHARDS, Archive, changed, open_archive
+from facetell.images.archive import LARGEST_ENTRY, LEFT_OUT, SHARDS, Archive, changed
 from facetell.images.decoding import SUFFIXES, Unusable, looks_like_an_image
+from facetell.images.opening import open_archive
 
 ELSEWHERE = ".facetell-files.json"  # in a folder: a list of files that lie elsewhere
 LISTINGS = (".csv", ".tsv", ".parquet", ".json", ".jsonl")

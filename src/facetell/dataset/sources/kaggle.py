@@ -29,7 +29,7 @@ from facetell.common.errors import UserError, brief
 from facetell.common.files import whole
 from facetell.common.locks import alone
 from facetell.dataset.sources.local import verify
-from facetell.images.archive import open_archive
+from facetell.images.opening import open_archive
 
 ATTEMPTS = 6
 FIRST_WAIT = 1.0  # seconds; each wait is twice the one before: 31 s in all

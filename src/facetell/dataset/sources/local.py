@@ -6,7 +6,7 @@ from pathlib import Path
 
 from facetell.common.errors import UserError
 from facetell.common.files import sha256, whole
-from facetell.images.archive import open_archive
+from facetell.images.opening import open_archive
 
 
 def fetch(target: Path, *, archive: Path, expected: str | None) -> None:
