@@ -44,7 +44,7 @@ def trueface(count: int = 40, top: str = "") -> dict[str, bytes]:
 
 @pytest.mark.parametrize("top", ["", "set/Train/", "Test/"])
 def test_trueface_is_split_by_stem_over_platforms(tmp_path, top):
-    manifest, aside, leaks, _ = built(
+    manifest, aside, leaks, *_ = built(
         tmp_path, trueface(top=top), "trueface", valid=0.2, test=0.2, seed=3
     )
     assert len(aside) == 0
@@ -97,7 +97,7 @@ def test_one_set_is_trained_on_and_another_tested(tmp_path):
 
 def test_laundering_makes_a_copy_for_each_platform_and_they_share_a_side(tmp_path):
     entries = folder_entries({"train": 6, "valid": 4, "test": 4}, separable)
-    manifest, _, leaks, _ = built(tmp_path, entries, launder=["presocial", "facebook", "twitter"])
+    manifest, _, leaks, *_ = built(tmp_path, entries, launder=["presocial", "facebook", "twitter"])
     assert len(leaks) == 0
     assert manifest["platform"].value_counts().to_dict() == dict.fromkeys(
         ("presocial", "facebook", "twitter"), 28
