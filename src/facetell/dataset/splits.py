@@ -141,7 +141,7 @@ def _draw(
             stop = start + (max(1, round(portion * len(stratum))) if portion else 0)
             chosen |= dict.fromkeys(stratum.index[start:stop], name)
             start = stop
-    split[where] = draw["face"].map(chosen).fillna("train").to_numpy()
+    split[where] = [chosen.get(one, "train") for one in draw["face"]]
 
 
 def used(table: pd.DataFrame, splitting: Splitting) -> "pd.Series[str]":
