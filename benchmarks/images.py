@@ -46,7 +46,8 @@ def make(
     rows["person"] = rows["id"]
     digests = [hashlib.sha256(one).hexdigest() for one in data]
     rows["sha256"] = [digests[index % len(data)] for index in range(count)]
-    rows = rows.assign(set="set", mask="", twin="", platform=PRESOCIAL, laundered=False)
+    rows = rows.assign(set="set", artefacts="", mask="", twin="", platform=PRESOCIAL)
+    rows["laundered"] = False
     rows["bytes"] = [len(data[index % len(data)]) for index in range(count)]
     files = {"set": home / "raw.zip"}
     pack([rows], files, home / "train", largest=largest)
