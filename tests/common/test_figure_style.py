@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 import facetell.common.figure_style as style
-from facetell.common.figure_style import legible, plt, save
+from facetell.common.figure_style import legible, plt, save, save_all
+from facetell.common.parallel import in_processes
 
 NAMES = [
     "pay$$day.png",
@@ -58,3 +59,12 @@ def test_a_long_name_keeps_its_ends_and_escapes_are_not_parted(monkeypatch):
 def test_a_font_that_has_the_characters_is_used(monkeypatch):
     monkeypatch.setattr(style, "_drawn", lambda character: True)
     assert legible("日本語") == "日本語"
+
+
+def test_figures_that_processes_write_leave_other_work_by_processes_alone(tmp_path, monkeypatch):
+    """In a notebook, say: a table read by joblib's processes after figures, and before."""
+    monkeypatch.setattr(style, "cpu_count", lambda: 2)
+    for count in (1, 2):
+        save_all(((f"{name}.png", plt.figure()) for name in "ab"[:count]), tmp_path)
+        assert list(in_processes(abs, [-1, -2], workers=2)) == [1, 2]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]

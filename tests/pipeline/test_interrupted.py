@@ -33,6 +33,19 @@ SOON = 20  # seconds: four, and what a busy machine adds
 GONE = "facetell: dvc is gone, which has started train: it ends, too; run it again to go on"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def heard() -> Iterator[None]:
+    """What ignores a signal hands that on to all that it starts, as nohup does and a shell in the
+    background. What handles it does not."""
+    numbers = (signal.SIGINT, signal.SIGHUP)
+    ignored = [number for number in numbers if signal.getsignal(number) == signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, lambda *_: None)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @pytest.fixture(scope="module")
 def project(packed_set, tmp_path_factory) -> Path:
     home = tmp_path_factory.mktemp("interrupted")

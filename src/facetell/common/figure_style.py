@@ -22,7 +22,7 @@ if "MPLBACKEND" not in os.environ and "matplotlib.pyplot" not in sys.modules:
 import matplotlib.pyplot as plt
 import numpy as np
 from joblib import cpu_count
-from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky import ProcessPoolExecutor
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -217,9 +217,11 @@ def save_all(figures: Iterable[tuple[str, Figure]], folder: Path) -> None:
             save(figure, folder / name)
         return
     folder = folder.absolute()  # the processes may have started somewhere else
-    writers, jobs = get_reusable_executor(max_workers=workers), []
-    for name, figure in figures:
-        jobs.append(writers.submit(save, figure, folder / name))
-        plt.close(figure)
-    for job in jobs:
-        job.result()
+    # not loky's shared processes: joblib takes those for its own, and they lack what it adds
+    with ProcessPoolExecutor(max_workers=workers) as writers:
+        jobs = []
+        for name, figure in figures:
+            jobs.append(writers.submit(save, figure, folder / name))
+            plt.close(figure)
+        for job in jobs:
+            job.result()
