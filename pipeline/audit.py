@@ -36,8 +36,10 @@ def look() -> None:
     """What every process does; the first one judges and writes."""
     settings, world = Settings.load(), current()
     data = settings.data
-    manifest = read_manifest(paths.MANIFEST, sorted({*summary.NEEDED, *SHOWN}))
-    drawn = audit.sample(manifest[["id", "split"]], data.audit.images, data.audit.seed)["id"]
+    facts = first_look(data) if world.first else {}
+    manifest = read_manifest(paths.MANIFEST, ["id", "split"], SPLITS)
+    drawn = audit.sample(manifest, data.audit.images, data.audit.seed)["id"]
+    del manifest  # before the rest, which needs memory of its own
     chosen = selected(paths.MANIFEST, audit.NEEDED, drawn)
     what, afterwards = f"audit: {len(chosen):,} images", audit.seconds_of_fitting(len(chosen))
     with estimating(what, len(chosen), afterwards=afterwards):
@@ -47,11 +49,17 @@ def look() -> None:
         areas = audit.audit(found, seed=data.audit.seed, resamples=settings.score.resamples)
     warnings = audit.warnings(areas, harmonised=data.harmonise)
     judged = {"images": len(chosen), "limit": audit.LIMIT, "auc": areas, "warnings": warnings}
-    write_json(paths.DATA, described(manifest, data) | {"audit": judged})
+    write_json(paths.DATA, facts | {"audit": judged})
     for paragraph in warnings:  # here, before anything is trained, and in the report
         print(f"facetell: warning: {paragraph}", file=sys.stderr)
     draw_audit(data.name, found, areas)
+
+
+def first_look(data: Data) -> dict[str, Any]:
+    """What is in the data; its first images are drawn."""
+    manifest = read_manifest(paths.MANIFEST, sorted({*summary.NEEDED, *SHOWN}))
     draw_samples(manifest, {split: Packed(path) for split, path in paths.PACKED.items()})
+    return described(manifest, data)
 
 
 def described(manifest: pd.DataFrame, data: Data) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import pytest
 
 from facetell.common.errors import UserError
 from facetell.common.labels import UNUSED
-from facetell.dataset.splits import Splitting, assign, faces, used
+from facetell.dataset import splits
+from facetell.dataset.splits import Splitting, assign, faces, repeated, used
 
 
 def frame(**columns) -> pd.DataFrame:
@@ -30,6 +31,26 @@ def test_copies_of_one_face_share_a_side_whatever_links_them():
     )
     assert faces(table).tolist() == [0, 0, 1, 1, 1, 0, 2]
     assert faces(table, np.array([[0, 6]])).tolist() == [0, 0, 1, 1, 1, 0, 0]
+
+
+VALUES = [None, "", *(f"v{at}" for at in range(30))]
+
+
+@pytest.mark.parametrize("dtype", [object, "str", "string"])
+def test_values_that_are_there_twice_are_found_whatever_else_is(dtype, monkeypatch):
+    """However many hashes are computed at once, and even if all of them are the same."""
+    drawn = np.random.default_rng(0).choice(np.array(VALUES, dtype=object), 60)
+    column = pd.Series(drawn).astype(dtype)
+    expected = {value: np.flatnonzero(drawn == value).tolist() for value in VALUES[2:]}
+    expected = {value: rows for value, rows in expected.items() if len(rows) > 1}
+    monkeypatch.setattr(splits, "HASHED", 7)
+    for _ in range(2):
+        rows, codes = repeated(column)
+        parts = [rows[codes == code] for code in set(codes)]
+        assert {column[part[0]]: part.tolist() for part in parts} == expected
+        monkeypatch.setattr(
+            splits, "hash_pandas_object", lambda part, **_: pd.Series(np.zeros(len(part)))
+        )
 
 
 def test_unsplit_sets_are_split_by_person_and_class():

@@ -174,7 +174,7 @@ def _json(
 
 def _not_understood(files: Archive, error: UserError) -> dict[str, Any]:
     """The same where no image has a class: all files are ignored, by why."""
-    ignored = census.ignored(files, ())
+    ignored = census.ignored(files, set())
     nothing = {
         "understood": {},
         "files": {"seen": census.seen(files), "images": 0, "set_aside": 0, "ignored": ignored},

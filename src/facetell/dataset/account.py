@@ -33,7 +33,7 @@ def account(listings: Mapping[str, Listing], found: Dataset) -> dict[str, Any]:
     ``contradictions`` (one file, both labels), ``copies`` (in one split) and ``leaks`` (across
     splits); ``effective`` images by split, without copies; ``warnings`` in sentences.
     """
-    rows = pd.concat([listed.table for listed in listings.values()])
+    rows = pd.concat(listed.table[["split", "label", "generator"]] for listed in listings.values())
     missing = int(found.aside["reason"].astype(str).str.startswith(LISTED_ONLY).sum())
     aside = len(found.aside) - missing
     ignored: Counter[str] = Counter()

@@ -84,7 +84,7 @@ def build(
     table["split"] = used(table.assign(split=split), splitting)
     leaks = gate.find(table, alike)
     leaking = gate.leaking(table, connected(copies, len(table)))
-    if splitting.drop:
+    if splitting.drop and leaking.any():
         table = table[~leaking].reset_index(drop=True)
     return Dataset(validated(table), looked.aside, leaks, rules, int(leaking.sum()))
 
@@ -97,12 +97,10 @@ def _frames(table: pd.DataFrame, alike: list[Pair], names: Sequence[str]) -> dic
     found = {}
     rows = table.loc[table["set"].isin(names), ["set", "label", "person"]]
     for (name, _), part in rows.groupby(["set", "label"]):
-        place = {int(row): at for at, row in enumerate(part.index)}
-        pairs = [
-            (place[pair.first], place[pair.second])
-            for pair in alike
-            if pair.first in place and pair.second in place
-        ]
+        place = np.full(len(table), -1)
+        place[part.index.to_numpy()] = np.arange(len(part))
+        ends = [(int(place[pair.first]), int(place[pair.second])) for pair in alike]
+        pairs = [pair for pair in ends if min(pair) >= 0]
         source = by_likeness(len(part), pairs)
         if source is not None:
             first = part["person"].groupby(source).transform("first")

@@ -2,7 +2,7 @@
 """Every file of an archive is an image of the set, is set aside, or is counted with a reason."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Set
 from pathlib import PurePosixPath
 
 from facetell.dataset.tree import hidden
@@ -29,18 +29,17 @@ def images(archive: Archive) -> list[str]:
     ...     file.writestr("real/b.jpg", b"")
     ...     file.writestr("real/c.txt", b"words")
     >>> with open_archive("mixed.zip") as archive:
-    ...     images(archive), ignored(archive, images(archive))
+    ...     images(archive), ignored(archive, set(images(archive)))
     (['real/a', 'real/b.jpg'], {'txt files': 1})
     """
     return [name for name in archive.names if not hidden(name) and _is_image(archive, name)]
 
 
-def ignored(archive: Archive, used: Iterable[str]) -> dict[str, int]:
+def ignored(archive: Archive, used: Set[str]) -> dict[str, int]:
     """How many files of the archive are not among the ``used`` paths, by why."""
-    known = set(used)
     counts = Counter(archive.left_out)
     for name in archive.names:
-        if name not in known:
+        if name not in used:
             counts[_why(archive, name)] += 1
     return dict(sorted(counts.items()))
 

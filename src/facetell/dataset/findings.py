@@ -63,14 +63,14 @@ class Findings:
         self._open()
 
     def _open(self) -> None:
-        self._files, tables = [], [SCHEMA.empty_table()]
-        for file in sorted(self.folder.glob("[!.]*.arrow")):
-            table = _read(file)
-            if table is not None:
-                self._files.append(file)
-                tables.append(table)
-        self.table = pa.concat_tables(tables)
-        self._ends = np.cumsum([len(table) for table in tables[1:]], dtype=np.int64)
+        rows = {file: _rows(file) for file in sorted(self.folder.glob("[!.]*.arrow"))}
+        self._files = [file for file, number in rows.items() if number]
+        self._ends = np.cumsum([rows[file] for file in self._files], dtype=np.int64)
+
+    @property
+    def table(self) -> pa.Table:
+        """All findings, mapped anew: they take memory as long as somebody holds the table."""
+        return pa.concat_tables([SCHEMA.empty_table(), *map(_mapped, self._files)])
 
     def places(self, keys: pa.Array) -> np.ndarray:
         """Row of ``table`` for each key, int (n,); -1 where there is none."""
@@ -115,7 +115,8 @@ class Findings:
             writer.write_table(table)
 
     def keep_only(self, places: np.ndarray) -> None:
-        """Remove the segments that have none of these rows of ``table``."""
+        """Remove the segments that have none of these rows of ``table``, which is not there
+        afterwards; the thumbnails of these rows are."""
         used = set(np.searchsorted(self._ends, places, side="right").tolist())
         for at, file in enumerate(self._files):
             if at not in used:
@@ -127,12 +128,16 @@ def _luma(file: Path) -> Path:
     return file.with_suffix(".luma")
 
 
-def _read(file: Path) -> pa.Table | None:
-    """The findings of a segment; None of one that is damaged, which is no loss but time."""
+def _mapped(file: Path) -> pa.Table:
+    with closing(pa.memory_map(str(file))) as source:
+        return pa.ipc.open_file(source).read_all()
+
+
+def _rows(file: Path) -> int:
+    """The findings of a segment; none of one that is damaged, which is no loss but time."""
     try:
-        with closing(pa.memory_map(str(file))) as source:
-            table = pa.ipc.open_file(source).read_all()
+        table = _mapped(file)
         whole_luma = _luma(file).stat().st_size == LUMA * len(table)
-        return table if whole_luma and table.schema.equals(SCHEMA) else None
     except (OSError, pa.ArrowException):
-        return None
+        return 0
+    return len(table) if whole_luma and table.schema.equals(SCHEMA) else 0

@@ -77,20 +77,16 @@ def look_at(
         known.add(_look_at_some(rows, new, keys, dict(files), everyone, reasons, workers))
     places = known.places(keys)
     usable = places >= 0
-    places = places[usable]
-    if findings:
-        known.keep_only(places)
     aside = rows.loc[~usable, ["set", "path"]].reset_index(drop=True)
     aside["reason"] = [reasons[int(row)] for row in np.flatnonzero(~usable)]
+    if len(aside):  # else this would be a copy
+        rows, places = rows[usable].reset_index(drop=True), places[usable]
     found = known.table.drop_columns("key").take(pa.array(places))
+    if findings:
+        known.keep_only(places)
     hashed = found["hash"].combine_chunks().buffers()[1]
-    table = pd.concat(
-        [
-            rows[usable].reset_index(drop=True),
-            found.drop_columns("hash").to_pandas(types_mapper=NUMBERS.get),
-        ],
-        axis=1,
-    )
+    properties = found.drop_columns("hash").to_pandas(types_mapper=NUMBERS.get)
+    table = pd.concat([rows, properties], axis=1)
     hashes = np.frombuffer(hashed, np.uint8)[: 32 * len(table)].reshape(-1, 32)
     return Looked(table, aside, hashes, known, places)
 

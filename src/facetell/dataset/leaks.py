@@ -15,7 +15,7 @@ import pandas as pd
 
 from facetell.common.errors import UserError
 from facetell.dataset.pair import Pair
-from facetell.dataset.splits import RANK, known
+from facetell.dataset.splits import RANK, repeated
 
 KINDS = {  # by column of the manifest, in the words of the list of leaks
     "sha256": "same file",
@@ -88,13 +88,19 @@ def leaking(table: pd.DataFrame, picture: np.ndarray) -> np.ndarray:
     >>> leaking(table, np.array([0, 1, 0]))
     array([ True, False, False])
     """
-    rank = table["split"].map(RANK).fillna(-1).astype(int)
-    gone = rank < rank.groupby(picture).transform("max")
+    rank = table["split"].map(RANK).fillna(-1).to_numpy(dtype=int)
+    gone = rank < _highest(rank, picture)
     for column in KINDS:
-        said = known(table[column])
-        highest = rank[said].groupby(table.loc[said, column]).transform("max")
-        gone |= highest.reindex(table.index, fill_value=-1) > rank
-    return (gone & (rank >= 0)).to_numpy()
+        rows, value = repeated(table[column])
+        gone[rows] |= rank[rows] < _highest(rank[rows], value)
+    return gone & (rank >= 0)
+
+
+def _highest(rank: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Of the group of each row, (N,)."""
+    highest = np.full(group.max(initial=-1) + 1, -1)
+    np.maximum.at(highest, group, rank)
+    return highest[group]
 
 
 def gate(leaks: pd.DataFrame, mode: str, where: str) -> None:
@@ -143,15 +149,16 @@ def _same_files(
     sha256: "pd.Series[str]", rank: np.ndarray, label: np.ndarray
 ) -> list[tuple[str, int, int, str]]:
     """Files that occur again: in one split, or anywhere with the other label."""
-    rows = np.flatnonzero((rank >= 0) & sha256.duplicated(keep=False).to_numpy())
+    rows, files = repeated(sha256)
+    used = rank[rows] >= 0
     found = []
-    for digest, group in pd.Series(rows).groupby(sha256.iloc[rows].to_numpy()):
+    for _, group in pd.Series(rows[used]).groupby(files[used]):
         first, *others = group.to_list()
         for other in others[:LISTED]:
             if label[first] != label[other]:
-                found.append((BOTH_LABELS, first, other, str(digest)))
+                found.append((BOTH_LABELS, first, other, str(sha256.iloc[first])))
             elif rank[first] == rank[other]:
-                found.append((INSIDE["file"], first, other, str(digest)))
+                found.append((INSIDE["file"], first, other, str(sha256.iloc[first])))
     return found
 
 
@@ -178,13 +185,12 @@ def effective(table: pd.DataFrame, leaks: pd.DataFrame) -> dict[str, int]:
 
 def _by_key(key: "pd.Series[object]", rank: np.ndarray) -> list[tuple[int, int, str]]:
     """Rows of pairs with one value of ``key`` and different ranks, and the value."""
-    rows = np.flatnonzero(known(key) & (rank >= 0))
-    codes, values = pd.factorize(key.iloc[rows])
-    sides = pd.DataFrame({"code": codes, "rank": rank[rows], "at": rows})
+    rows, codes = repeated(key)
+    sides = pd.DataFrame({"code": codes, "rank": rank[rows], "at": rows})[rank[rows] >= 0]
     spread = sides.groupby("code")["rank"].transform("nunique") > 1
     pairs = []
-    for code, group in sides[spread].groupby("code"):
+    for _, group in sides[spread].groupby("code"):
         by_side = [part["at"].to_list()[:LISTED] for _, part in group.groupby("rank")]
         for one, other in itertools.combinations(by_side, 2):
-            pairs += [(a, b, str(values[int(code)])) for a, b in itertools.product(one, other)]
+            pairs += [(a, b, str(key.iloc[a])) for a, b in itertools.product(one, other)]
     return pairs

@@ -123,7 +123,7 @@ def validated(table: pd.DataFrame) -> pd.DataFrame:
     UserError : a value is not as the schema wants it; the column and the value are named.
     """
     try:
-        return SCHEMA.validate(table[list(COLUMNS)])
+        return SCHEMA.validate(table[list(COLUMNS)], inplace=True)  # of a new frame
     except (pa.errors.SchemaError, pa.errors.SchemaErrors) as error:
         lines = " ".join(str(error).split())
         raise UserError(f"the manifest would break its schema: {lines[:400]}") from error

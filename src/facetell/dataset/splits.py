@@ -8,9 +8,11 @@ group, across sets, and a group is never divided by us.
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.util import hash_pandas_object
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -19,6 +21,7 @@ from facetell.common.labels import UNUSED
 
 KEYS = ("sha256", "person", "stem", "ffhq_id")  # images equal in one of these show one face
 RANK = {"train": 0, "valid": 1, "test": 2}  # a test set stays as it is; others give way
+HASHED = 2**16  # values of which hashes are computed at once
 USES = ("all", "train", "test")
 
 
@@ -56,8 +59,7 @@ def faces(table: pd.DataFrame, copies: np.ndarray | None = None) -> np.ndarray:
     int (M, 2)."""
     edges = [] if copies is None else [copies.reshape(-1, 2)]
     for key in KEYS:
-        rows = np.flatnonzero(known(table[key]))
-        codes, _ = pd.factorize(table[key].iloc[rows])
+        rows, codes = repeated(table[key])
         first = np.full(codes.max(initial=-1) + 1, -1, dtype=np.int64)
         first[codes[::-1]] = rows[::-1]
         edges.append(np.stack([first[codes], rows], axis=1))
@@ -132,7 +134,8 @@ def _draw(
     )
     groups["label"] = groups["label"].round()
     groups["order"] = [
-        hashlib.sha256(f"{seed}/{name}".encode()).hexdigest() for name in groups["name"]
+        int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8])
+        for name in groups["name"]
     ]
     chosen: dict[int, str] = {}
     for _, stratum in groups.sort_values("order").groupby(["set", "label"]):
@@ -192,6 +195,20 @@ def named(
     return chosen, [name for name in known_sets if name in wanted and name not in chosen]
 
 
-def known(column: "pd.Series[object]") -> np.ndarray:
-    """Where a column says something, bool (N,): neither missing nor empty."""
-    return (column.notna() & (column.astype(str) != "")).to_numpy()
+def repeated(column: "pd.Series[Any]") -> tuple[np.ndarray, np.ndarray]:
+    """Rows whose value other rows have, too, and a number for each such value; int (M,) both.
+
+    What is missing or empty is no value.
+
+    >>> repeated(pd.Series(["a", "", "b", "a", ""]))
+    (array([0, 3]), array([0, 0]))
+    """
+    # most values of a large set are there once: short hashes find them with little memory
+    parts = [column.iloc[at : at + HASHED] for at in range(0, max(1, len(column)), HASHED)]
+    hashes = pd.concat([hash_pandas_object(part, index=False, categorize=False) for part in parts])
+    rows = np.flatnonzero(hashes.duplicated(keep=False))
+    values = column.iloc[rows]
+    known = (values.notna() & (values.astype(str) != "")).to_numpy()
+    rows, (codes, _) = rows[known], pd.factorize(values[known])
+    again = np.bincount(codes)[codes] > 1
+    return rows[again], codes[again]

@@ -130,8 +130,10 @@ def listing(layout: str, archive: Archive, hints: Hints | None = None) -> Listin
     """
     table, grouped, warnings = _grouped(layout, archive, hints or Hints())
     images, beside = set(table["path"]), (set(table["mask"]) | set(table["twin"])) - {""}
-    ignored = census.ignored(archive, images | beside)
-    if extra := len(beside - images):
+    extra = len(beside - images)
+    images |= beside
+    ignored = census.ignored(archive, images)
+    if extra:
         ignored["masks and twins of fakes"] = extra
     return Listing(table, grouped, census.seen(archive), ignored, warnings)
 
