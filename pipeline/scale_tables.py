@@ -163,10 +163,13 @@ def ratios(source: str) -> str:
     ]
     needed = sum(many[stage]["seconds"] for stage in NEEDED)
     most = max(many[stage]["together_mib"] for stage in NEEDED)
+    largest, before = (max(of[stage]["largest_mib"] for stage in NEEDED) for of in (many, few))
     said = (
         f"Each number is that of {numbers[1]:,} images over that of {numbers[0]:,}. "
         f"{', '.join(NEEDED[:-1])} and {NEEDED[-1]} of {numbers[1]:,} images took "
-        f"{duration(needed)}, and at most {space(most)} in all processes together."
+        f"{duration(needed)}, and at most {space(most)} in all processes together. "
+        f"Their largest process took {space(largest)}, {largest / before:.2f} times that of "
+        f"{numbers[0]:,} images."
     )
     return f"{markdown(pd.DataFrame(rows))}\n\n{said}"
 

@@ -88,6 +88,7 @@ def test_the_largest_set_is_compared_with_the_one_before(home):
     assert cells(table, "split") == ["`split`", "1.50", "3.00", "3.00"]
     assert cells(table, "pack") == ["`pack`", "0.50", "1.00", "1.00"]
     assert "of 2,000 images took 60.0 s, and at most 600 MiB" in table
+    assert "largest process took 300 MiB, 3.00 times that of 1,000 images" in table
 
 
 def test_without_measurements_every_block_says_so(home):
