@@ -3,6 +3,7 @@
 
 import dataclasses
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 from support.training import run
 
-from facetell.common.distributed import World, launch
+from facetell.common.distributed import World, current, launch
 from facetell.common.errors import UserError
 from facetell.images.packed import Packed
 from facetell.training.recipe import Recipe
@@ -73,6 +74,22 @@ def fails(where: str) -> None:
 def test_an_error_in_a_process_is_one_line_and_ends_all(capfd):
     with pytest.raises(UserError, match=r"^rank [01] cannot read data/packed/train$"):
         launch(fails, 2, "data/packed/train")
+    assert capfd.readouterr().err == ""
+
+
+def first_fails(where: str) -> None:
+    """The other waits for what never comes, and would say so."""
+    if current().first:
+        fails(where)
+    try:
+        current().agreed(None)
+    finally:
+        print("a process is gone", file=sys.stderr)
+
+
+def test_the_others_end_before_they_notice_an_error(capfd):
+    with pytest.raises(UserError, match=r"^rank 0 cannot read x$"):
+        launch(first_fails, 2, "x")
     assert capfd.readouterr().err == ""
 
 

@@ -83,7 +83,7 @@ SRUN = """#!/bin/bash
 code=$?
 wait $! && exit $code
 """
-SCONTROL = "#!/bin/bash\nprintf '127.0.0.1\\n127.0.0.1\\n'\n"
+SCONTROL = "#!/bin/bash\necho 127.0.0.1; sleep 0.2; echo 127.0.0.2\n"  # nobody may stop listening
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")

@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -31,6 +32,8 @@ from facetell.common.lifetime import end_with
 from facetell.common.machine import CHOICE, accelerator, backend
 
 PATIENCE = timedelta(minutes=10)  # that processes wait for one that is silent
+LOOK = 0.2  # seconds between looks at whether one of the processes has failed
+ENDED = 30  # seconds in which a process that has failed is ended with the others
 AGAIN = "run the same command again, wherever it ran; a training goes on after its last whole epoch"
 
 T = TypeVar("T")
@@ -141,8 +144,9 @@ def launch(function: Callable[..., None], processes: int, *arguments: Any) -> No
         _process, (processes, _free_port(), errors.put, function, arguments), processes, join=False
     )
     try:
-        while not context.join():
-            pass
+        while not context.join(LOOK):
+            if not errors.empty():  # all end at once, before one says that another is gone
+                raise UserError(errors.get())
     except (
         multiprocessing.ProcessExitedException,
         multiprocessing.ProcessRaisedException,
@@ -178,8 +182,13 @@ def _process(
     # the process that has started this one ends it, and says why
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with(psutil.Process().parent(), lambda: None)
+
+    def tell_and_wait(line: str) -> None:
+        tell(line)
+        time.sleep(ENDED)
+
     try:
-        _together(function, arguments, tell)
+        _together(function, arguments, tell_and_wait)
     except Exception as error:
         if in_words(error) is None:
             raise
